@@ -1,0 +1,443 @@
+"""Checks everything a brand declared, all problems at once, and returns it ready to compile."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tierwise.definitions.implication import implies
+from tierwise.definitions.language.checker import Scope, TierNames, check_expression
+from tierwise.definitions.language.functions import FUNCTIONS, LATER
+from tierwise.definitions.language.kinds import BOOLEAN, DURATION, TEXT, Kind, kind_named
+from tierwise.definitions.language.nodes import Call, CustomerValue, Literal, Name, Node, Parameter, walk
+from tierwise.definitions.language.parser import SyntaxProblem, parse
+from tierwise.definitions.language.printer import print_tree
+from tierwise.definitions.language.times import Zone, parse_date, parse_duration, parse_instant
+from tierwise.definitions.language.typed import Expr, Value
+from tierwise.definitions.load import Definitions
+from tierwise.definitions.model import OTHERWISE
+from tierwise.definitions.model import Parameter as ParameterForm
+from tierwise.definitions.streams import BUILT_IN, CUSTOMERS, PERSONAL_ROLES, PRODUCTS, REFERENCE_TABLES, STORES, Column, Stream
+from tierwise.errors import DefinitionsInvalid, Place, Problem, near_name
+
+__all__ = ["Catalogue", "Rule", "check", "effective_streams"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One checked expression with its written tree; `expr` is None for ``otherwise``."""
+
+    text: str
+    node: Node | None
+    expr: Expr | None
+    place: Place
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Checked definitions: every expression typed, names resolved, in an order in which each reads only earlier ones."""
+
+    definitions: Definitions
+    zone: Zone
+    streams: Mapping[str, Stream]
+    attributes: Mapping[str, Kind]
+    parameters: Mapping[str, tuple[Kind, Value]]
+    lookups: Mapping[str, Mapping[str, Kind]]
+    tags: Mapping[str, Rule] = field(default_factory=dict)
+    segments: Mapping[str, Rule] = field(default_factory=dict)
+    tierings: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """Return what an expression asked from outside (estimate, sql of a tag …) can refer to."""
+        return Scope(
+            streams=self.streams,
+            attributes=self.attributes,
+            tags={name: rule.expr.kind for name, rule in self.tags.items() if rule.expr is not None},
+            segments=tuple(self.segments),
+            tierings=_tier_names(self.definitions),
+            parameters=self.parameters,
+            lookups=self.lookups,
+            zone=self.zone,
+        )
+
+    def expression(self, text: str, expect: Kind | None = None) -> tuple[Node, Expr]:
+        """Parse and check an expression asked from outside.
+
+        Raises:
+            DefinitionsInvalid: with every problem in it.
+        """
+        try:
+            node = parse(text)
+        except SyntaxProblem as error:
+            raise DefinitionsInvalid([error.problem]) from None
+        checked = check_expression(node, self.scope, text=text, expect=expect)
+        if checked.expr is None:
+            raise DefinitionsInvalid(checked.problems)
+        return node, checked.expr
+
+
+def check(
+    definitions: Definitions, lookup_columns: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Catalogue | None, list[Problem]]:
+    """Check definitions; return the catalogue (None when a problem is an error) and every problem and warning.
+
+    Args:
+        definitions: what was declared.
+        lookup_columns: the columns of each lookup's file; without it only declared types are known.
+
+    Example:
+        >>> from tierwise.definitions.load import define
+        >>> definitions, _ = define("shop", tags={"n": "count(orders)", "busy": "n > 3"})
+        >>> catalogue, problems = check(definitions)
+        >>> catalogue.order, problems
+        (('n', 'busy'), [])
+    """
+    return _Check(definitions, lookup_columns or {}).run()
+
+
+def effective_streams(definitions: Definitions) -> tuple[dict[str, Stream], list[Problem]]:
+    """Return every stream and reference table with the columns the sources add, and the problems in that."""
+    problems: list[Problem] = []
+    streams: dict[str, Stream] = dict(BUILT_IN) | dict(REFERENCE_TABLES)
+    for name, form in definitions.streams.items():
+        where = definitions.place(f"streams.{name}")
+        if name in streams or name in FUNCTIONS or name in LATER:
+            problems.append(Problem("reserved-name", f"`{name}` is the name of a built-in stream or function", where))
+            continue
+        columns = tuple(Column(column, kind_named(kind)) for column, kind in form.columns.items() if column != "time")
+        streams[name] = Stream(name, columns, about=form.about, label=form.label.zh or form.label.en)
+    for source_name, source in definitions.sources.items():
+        for stream_name, mapping in source.streams.items():
+            path = f"sources.{source_name}.streams.{stream_name}"
+            stream = streams.get(stream_name)
+            if stream is None:
+                hint = near_name(stream_name, streams)
+                problems.append(Problem("unknown-name", f"there is no stream `{stream_name}`", definitions.place(path), hint or "declare it under `streams:` in definitions/"))
+                continue
+            for name, form in mapping.columns.items():
+                place = definitions.place(f"{path}.columns.{name}")
+                stream, problem = _with_column(stream, name, form.type, form.role, place)
+                if problem is not None:
+                    problems.append(problem)
+            streams[stream_name] = stream
+    return streams, problems
+
+
+def _with_column(stream: Stream, name: str, kind_name: str | None, role: str | None, place: Place) -> tuple[Stream, Problem | None]:
+    if role is not None or (name in PERSONAL_ROLES and stream.name not in ("products", "stores")):
+        return stream, None
+    known = stream.column(name)
+    if known is not None:
+        if known.computed:
+            return stream, Problem("reserved-name", f"`{stream.name}.{name}` is worked out at as_of and cannot be mapped", place)
+        if kind_name is not None and kind_name != known.kind.name:
+            return stream, Problem("kind", f"`{stream.name}.{name}` is {known.kind}, not {kind_name}", place)
+        return stream, None
+    if not name.isidentifier() or name in ("time", "customer", "source_record_id", "row_key", "received_at", "import_id", "op"):
+        return stream, Problem("bad-name", f"`{name}` cannot be the name of a column", place, "the name before the colon is Tierwise's, the one after it the file's")
+    added = Column(name, kind_named(kind_name) if kind_name else TEXT)
+    return replace(stream, columns=(*stream.columns, added)), None
+
+
+def _tier_names(definitions: Definitions) -> dict[str, TierNames]:
+    return {
+        name: TierNames(tuple(form.tiers), form.ordered or form.keep is not None) for name, form in definitions.tierings.items()
+    }  # fmt: skip
+
+
+class _Check:
+    def __init__(self, definitions: Definitions, lookup_columns: Mapping[str, Sequence[str]]) -> None:
+        self.definitions = definitions
+        self.lookup_columns = lookup_columns
+        self.problems: list[Problem] = []
+        self.zone = Zone(definitions.settings.timezone)
+        self.nodes: dict[str, Node] = {}
+
+    def run(self) -> tuple[Catalogue | None, list[Problem]]:
+        definitions = self.definitions
+        everything, problems = effective_streams(definitions)
+        self.problems += problems
+        streams = {name: self.with_reference(s, everything) for name, s in everything.items() if name not in REFERENCE_TABLES}
+        attributes = {column.name: column.kind for column in self.mapped_attributes(everything[CUSTOMERS.name])}
+        parameters = self.parameters()
+        self.names(streams, attributes)
+        self.parse_all()
+        order = self.order()
+        base = Scope(
+            streams, attributes, {}, tuple(definitions.segments), _tier_names(definitions), parameters, self.lookups(), self.zone
+        )  # fmt: skip
+        tags, segments, tierings = self.check_all(order, base)
+        warnings = [problem for problem in self.problems if problem.severity == "warning"]
+        if len(warnings) < len(self.problems):
+            return None, self.problems
+        digests, sensitive = self.trace(order)
+        catalogue = Catalogue(
+            definitions, self.zone, streams, attributes, parameters, base.lookups, tags, segments, tierings, tuple(order),
+            digests, sensitive, tuple(warnings),
+        )  # fmt: skip
+        return catalogue, self.problems
+
+    def report(self, code: str, message: str, path: str, hint: str = "", severity: str = "error") -> None:
+        self.problems.append(Problem(code, message, self.definitions.place(path), hint, severity=severity))
+
+    # -- what expressions can refer to ------------------------------------------------------------------------------
+
+    def with_reference(self, stream: Stream, everything: Mapping[str, Stream]) -> Stream:
+        """Add the product's and store's columns to a stream that has their key."""
+        columns = list(stream.columns)
+        for table in (PRODUCTS, STORES):
+            if stream.column(table.key) is not None:
+                columns += [c for c in everything[table.name].columns if stream.column(c.name) is None]
+        return replace(stream, columns=tuple(columns))
+
+    def mapped_attributes(self, customers: Stream) -> Iterator[Column]:
+        mapped = {
+            name
+            for source in self.definitions.sources.values()
+            for stream, mapping in source.streams.items()
+            if stream == CUSTOMERS.name
+            for name in mapping.columns
+        }
+        yield from (column for column in customers.columns if column.name in mapped)
+
+    def parameters(self) -> dict[str, tuple[Kind, Value]]:
+        found: dict[str, tuple[Kind, Value]] = {}
+        for name, form in self.definitions.parameters.items():
+            kind = kind_named(form.type)
+            value = _parameter_value(form, self.zone)
+            if value is None:
+                shown = json.dumps(form.default, ensure_ascii=False, default=str)
+                self.report("kind", f"the default {shown} of `{name}` is not {kind}", f"parameters.{name}.default")
+                value = 0
+            found[name] = (kind, value)
+        return found
+
+    def lookups(self) -> dict[str, dict[str, Kind]]:
+        found: dict[str, dict[str, Kind]] = {}
+        for name, form in self.definitions.lookups.items():
+            columns = list(self.lookup_columns.get(name, form.types))
+            for column in form.types:
+                if column not in columns:
+                    self.report("source", f"`{form.file}` has no column `{column}`", f"lookups.{name}.types", near_name(column, columns))
+            found[name] = {c: kind_named(form.types.get(c, "text")) for c in columns if c != form.key}
+        return found
+
+    def names(self, streams: Mapping[str, Stream], attributes: Mapping[str, Kind]) -> None:
+        seen: dict[str, str] = {}
+        for section in ("tags", "tierings", "segments"):
+            for name in getattr(self.definitions, section):
+                path = f"{section}.{name}"
+                taken = (
+                    "a function" if name in FUNCTIONS or name in LATER
+                    else "a stream" if name in streams or name in REFERENCE_TABLES
+                    else "an attribute of customers" if name in attributes
+                    else "a word of the language" if name in ("as_of", "customer", "param", "column", "time", "customer_id", "customer_key", OTHERWISE)
+                    else ""
+                )  # fmt: skip
+                if taken:
+                    self.report("reserved-name", f"`{name}` is the name of {taken}", path, "give it another name")
+                if name in seen:
+                    self.report("duplicate-name", f"`{name}` is declared twice, first in {seen[name]}", path, "give one of the two another name")
+                seen.setdefault(name, section)
+
+    # -- expressions ------------------------------------------------------------------------------------------------
+
+    def expressions(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (path, owner, text) of every expression."""
+        for name, tag in self.definitions.tags.items():
+            yield f"tags.{name}.value", name, tag.value
+        for name, segment in self.definitions.segments.items():
+            yield f"segments.{name}.rule", name, segment.rule
+        for name, tiering in self.definitions.tierings.items():
+            if tiering.keep is not None:
+                self.report("not-yet", "`keep:` is not available in this version: programmes come later", f"tierings.{name}.keep")
+            tiers = list(tiering.tiers.items())
+            for index, (tier, form) in enumerate(tiers):
+                path = f"tierings.{name}.tiers.{tier}"
+                if form.stay is not None:
+                    self.report("not-yet", "`stay:` is not available in this version: hysteresis comes later", f"{path}.stay")
+                last = index == len(tiers) - 1
+                if last and not form.is_otherwise:
+                    self.report("no-otherwise", f"the last tier of `{name}`, `{tier}`, is not `otherwise`", path, "a tiering takes everyone: end it with a tier whose rule is otherwise")
+                elif not last and form.is_otherwise:
+                    self.report("no-otherwise", f"`{tier}` takes everyone, the tiers below it nobody", path, "put the tier with otherwise last")
+                if not form.is_otherwise:
+                    yield self.expression_path(path), name, form.rule
+
+    def expression_path(self, path: str) -> str:
+        return f"{path}.rule" if f"{path}.rule" in self.definitions.places else path
+
+    def parse_all(self) -> None:
+        self.owners: dict[str, list[str]] = {}
+        self.texts: dict[str, str] = {}
+        for path, owner, text in self.expressions():
+            self.owners.setdefault(owner, []).append(path)
+            self.texts[path] = text
+            try:
+                self.nodes[path] = parse(text, place=self.definitions.place(path))
+            except SyntaxProblem as error:
+                self.problems.append(error.problem)
+        for name in self.definitions.tierings:
+            self.owners.setdefault(name, [])
+
+    def references(self, owner: str) -> list[str]:
+        """Return the definitions an owner's expressions read, in the order written."""
+        found: dict[str, None] = {}
+        for path in self.owners.get(owner, ()):
+            if path in self.nodes:
+                found.update(dict.fromkeys(_references(self.nodes[path], self.owners)))
+        return list(found)
+
+    def order(self) -> list[str]:
+        """Return the definitions, each after those it reads; report every cycle with its path."""
+        done: dict[str, None] = {}
+        self.circular: set[str] = set()
+        reported: set[frozenset[str]] = set()
+        for start in self.owners:
+            stack: list[tuple[str, Iterator[str]]] = [(start, iter(self.references(start)))] if start not in done else []
+            while stack:
+                owner, rest = stack[-1]
+                following = next(rest, None)
+                if following is None:
+                    done[owner] = None
+                    stack.pop()
+                    continue
+                path = [name for name, _ in stack]
+                if following in path:
+                    circle = path[path.index(following) :]
+                    self.circular.update(circle)
+                    if frozenset(circle) not in reported:
+                        reported.add(frozenset(circle))
+                        self.report("cycle", "these refer to each other in a circle: " + " → ".join([*circle, following]), self.owners[following][0], "take one of the references out")
+                elif following not in done:
+                    stack.append((following, iter(self.references(following))))
+        return list(done)
+
+    def check_all(self, order: Sequence[str], base: Scope) -> tuple[dict[str, Rule], dict[str, Rule], dict[str, dict[str, Rule]]]:
+        tags: dict[str, Rule] = {}
+        segments: dict[str, Rule] = {}
+        tierings: dict[str, dict[str, Rule]] = {}
+        kinds: dict[str, Kind] = {}
+        failed = set(self.circular)
+        for owner in order:
+            scope = replace(base, tags=kinds)
+            if owner in failed or any(reference in failed for reference in self.references(owner)):
+                failed.add(owner)  # the cause is reported where it stands
+                continue
+            if owner in self.definitions.tierings:
+                tierings[owner] = self.tiering(owner, scope)
+                continue
+            path = self.owners[owner][0]
+            is_tag = owner in self.definitions.tags
+            rule = self.rule(path, scope, None if is_tag else BOOLEAN)
+            if rule.expr is None:
+                failed.add(owner)
+            elif is_tag:
+                tags[owner] = rule
+                kinds[owner] = rule.expr.kind
+                if rule.expr.kind == DURATION:
+                    self.report("kind", f"`{owner}` is a length of time, which a tag cannot be", path)
+            else:
+                segments[owner] = rule
+        return tags, segments, tierings
+
+    def rule(self, path: str, scope: Scope, expect: Kind | None) -> Rule:
+        place = self.definitions.place(path)
+        text = self.texts[path]
+        node = self.nodes.get(path)
+        if node is None:
+            return Rule(text, None, None, place)
+        checked = check_expression(node, scope, text=text, place=place, expect=expect)
+        self.problems += checked.problems
+        return Rule(text, node, checked.expr, place)
+
+    def tiering(self, name: str, scope: Scope) -> dict[str, Rule]:
+        rules: dict[str, Rule] = {}
+        above: list[tuple[str, Expr]] = []
+        for tier, form in self.definitions.tierings[name].tiers.items():
+            path = f"tierings.{name}.tiers.{tier}"
+            if form.is_otherwise:
+                rules[tier] = Rule(form.rule, None, None, self.definitions.place(path))
+                continue
+            rule = self.rule(self.expression_path(path), scope, BOOLEAN)
+            rules[tier] = rule
+            if rule.expr is None:
+                continue
+            for earlier, condition in above:
+                if implies(rule.expr, condition):
+                    self.report("never-matches", f"`{tier}` of `{name}` can never match: whoever meets its rule is already in `{earlier}`", path, "change the order of the tiers, or the rule", "warning")
+                    break
+            above.append((tier, rule.expr))
+        return rules
+
+    # -- what depends on what ---------------------------------------------------------------------------------------
+
+    def trace(self, order: Sequence[str]) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
+        """Return each definition's hash (with all it reads) and the sensitivity it inherits."""
+        digests: dict[str, str] = {}
+        sensitive: dict[str, frozenset[str]] = {}
+        for owner in order:
+            form = self.definitions.tags.get(owner) or self.definitions.segments.get(owner)
+            own = {form.sensitive} - {""} if form is not None else set()
+            references = self.references(owner)
+            sensitive[owner] = frozenset(own).union(*(sensitive[r] for r in references))
+            written: list[Any] = [print_tree(self.nodes[path]) for path in self.owners[owner]]
+            if owner in self.definitions.tierings:
+                written.append(list(self.definitions.tierings[owner].tiers))
+            for path in self.owners[owner]:
+                for _, node in walk(self.nodes[path]):
+                    if isinstance(node, Parameter):
+                        written.append([node.name, str(self.definitions.parameters[node.name].default)])
+            written.append([digests[reference] for reference in references])
+            digests[owner] = hashlib.sha256(json.dumps(written, ensure_ascii=False).encode()).hexdigest()[:16]
+        return digests, sensitive
+
+
+def _references(node: Node, owners: Mapping[str, object]) -> Iterator[str]:
+    for _, part in walk(node):
+        match part:
+            case Name(name) | CustomerValue(name) if name in owners:
+                yield name
+            case Call("segment" | "tier" | "at_least", (Literal(str() as name), *_)) if name in owners:
+                yield name
+
+
+def _parameter_value(form: ParameterForm, zone: Zone) -> Value:
+    """Return the default as a value of its type, or None when it is not one."""
+    default = form.default
+    match form.type:
+        case "boolean":
+            return default if isinstance(default, bool) else None
+        case "integer":
+            return default if isinstance(default, int) and not isinstance(default, bool) else None
+        case "decimal" | "money" | "float":
+            if isinstance(default, bool) or not isinstance(default, int | float | str):
+                return None
+            try:
+                number = Decimal(str(default))
+            except InvalidOperation:
+                return None
+            if not number.is_finite():
+                return None
+            if form.type == "float":
+                return float(number)
+            places = Decimal("0.01") if form.type == "money" else Decimal("0.000001")
+            return number.quantize(places) if abs(number) < 10**12 and number == number.quantize(places) else None
+        case "text":
+            return default if isinstance(default, str) else None
+        case "date":
+            return parse_date(str(default))
+        case "instant":
+            return parse_instant(str(default), zone)
+        case "duration":
+            return parse_duration(default) if isinstance(default, str) else None
+    return None

@@ -1,0 +1,205 @@
+"""The walk over the checked tree: one world, one as_of, any customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tierwise.definitions.language.kinds import Kind
+from tierwise.definitions.language.reference.aggregates import aggregate
+from tierwise.definitions.language.reference.numbers import fit
+from tierwise.definitions.language.reference.populations import Published, compare_with, nowhere
+from tierwise.definitions.language.reference.rows import attribute_at, in_window, refunds_at, rows_at
+from tierwise.definitions.language.reference.scalars import SCALARS
+from tierwise.definitions.language.reference.world import CustomerId, Moment, Row, World
+from tierwise.definitions.language.typed import (
+    Aggregate,
+    Apply,
+    AsOf,
+    AttributeOf,
+    ColumnOf,
+    Const,
+    Expr,
+    ParameterOf,
+    Population,
+    SegmentOf,
+    TagOf,
+    TierOf,
+    Value,
+)
+
+__all__ = ["Evaluation", "evaluate", "publish", "tier_of"]
+
+
+def evaluate(
+    expr: Expr,
+    world: World,
+    customer: CustomerId,
+    as_of: datetime,
+    published: Mapping[Population, Published] | None = None,
+) -> Value:
+    """Return the value of a checked expression for one customer at an as_of (naive UTC).
+
+    Distributions that are not in `published` are those of the same world at the same as_of. For many customers make one
+    `Evaluation` and ask it.
+
+    Example:
+        >>> from tierwise.definitions.language.kinds import INTEGER
+        >>> orders = {7: [Row(datetime(2026, 1, 1), "a", {}), Row(datetime(2026, 3, 1), "b", {})]}
+        >>> count = Aggregate("count", "orders", kind=INTEGER)
+        >>> evaluate(count, World(streams={"orders": orders}), 7, datetime(2026, 2, 1))
+        1
+    """
+    return Evaluation(world, as_of, published).value(expr, customer)
+
+
+def publish(
+    node: Population, world: World, as_of: datetime, published: Mapping[Population, Published] | None = None
+) -> Published:
+    """Return the distribution a population node is compared with, as of this instant.
+
+    `published` are the distributions that its own operands read.
+    """
+    return Evaluation(world, as_of, published).publish(node)
+
+
+def tier_of(
+    tiering: str,
+    world: World,
+    customer: CustomerId,
+    as_of: datetime,
+    published: Mapping[Population, Published] | None = None,
+) -> str:
+    """Return the tier of the tiering the customer is in: the first whose rule holds."""
+    return Evaluation(world, as_of, published).tier_of(tiering, customer)
+
+
+class Evaluation:
+    """A world at one as_of; what was worked out once for a customer is remembered."""
+
+    def __init__(self, world: World, as_of: datetime, published: Mapping[Population, Published] | None = None) -> None:
+        self.world = world
+        self.now = Moment(as_of, world.zone)
+        self._published = dict(published or {})
+        self._values: dict[tuple[Expr, CustomerId], Value] = {}
+        self._rows: dict[tuple[str, CustomerId], list[Row]] = {}
+        self._refunds = refunds_at(world, as_of)
+
+    def value(self, node: Expr, customer: CustomerId) -> Value:
+        """Return the node's value for the customer, as its kind holds it."""
+        key = (node, customer)
+        if key not in self._values:
+            self._values[key] = self._value(node, customer, None)
+        return self._values[key]
+
+    def tier_of(self, tiering: str, customer: CustomerId) -> str:
+        """Return the first tier whose rule holds; the rule of `otherwise` is None."""
+        for tier, rule in self.world.tierings[tiering]:
+            if rule is None or self.value(rule, customer) is True:
+                return tier
+        raise AssertionError(f"the tiering {tiering} has no otherwise")
+
+    def publish(self, node: Population) -> Published:
+        """Return the distribution of the node: all customers whom `among` holds for and whose x and `by` are known."""
+        groups: dict[Value, list[Value]] = {}
+        for customer in self.world.customers:
+            x = self.value(node.x, customer)
+            group = None if node.by is None else self.value(node.by, customer)
+            if x is None or (node.by is not None and group is None) or not self._among(node, customer):
+                continue
+            groups.setdefault(group, []).append(x)
+        return Published(groups)
+
+    # -- nodes ------------------------------------------------------------------------------------------------------
+
+    def _value(self, node: Expr, customer: CustomerId, row: Row | None) -> Value:
+        """The node's value about a row of the customer, or about the customer alone when there is no row."""
+        world = self.world
+        match node:
+            case Const(value=value):
+                return value
+            case AsOf():
+                return self.now.as_of
+            case ColumnOf(column=column):
+                assert row is not None, f"the column {column} outside of a row"
+                return fit(row.values.get(column), node.kind)
+            case Apply():
+                return fit(self._apply(node, customer, row), node.kind)
+            case AttributeOf(name=name):
+                return fit(attribute_at(name, world.records.get(customer, ()), self.now.as_of), node.kind)
+            case TagOf(name=name):
+                return fit(self.value(world.tags[name], customer), node.kind)
+            case ParameterOf(name=name):
+                return fit(world.parameters[name], node.kind)
+            case SegmentOf(name=name):
+                return self.value(world.segments[name], customer) is True
+            case TierOf(tiering=tiering):
+                return self.tier_of(tiering, customer)
+            case Aggregate():
+                return fit(self._aggregate(node, customer), node.kind)
+            case Population():
+                return fit(self._population(node, customer), node.kind)
+        raise AssertionError(node)
+
+    def _inside(self, node: Expr, customer: CustomerId, row: Row | None) -> Value:
+        """The value of a part of a node, remembered where it is not about a row."""
+        return self.value(node, customer) if row is None else self._value(node, customer, row)
+
+    def _apply(self, node: Apply, customer: CustomerId, row: Row | None) -> Any:
+        terms: Sequence[tuple[Value, Kind]] = [(self._inside(arg, customer, row), arg.kind) for arg in node.args]
+        values: list[Any] = [value for value, _ in terms]
+        if node.function == "lookup":
+            table, key, column = values
+            return self.world.lookups[table].get(key, {}).get(column)
+        if node.function == "at_least":
+            tier = node.args[0]
+            assert isinstance(tier, TierOf)
+            best_first = [name for name, _ in self.world.tierings[tier.tiering]]
+            return best_first.index(values[0]) <= best_first.index(values[1])
+        return SCALARS[node.function](terms, node.kind, self.now)
+
+    # -- streams ----------------------------------------------------------------------------------------------------
+
+    def _aggregate(self, node: Aggregate, customer: CustomerId) -> Any:
+        rows = self._counting(node, customer)
+        if node.function == "share":
+            assert node.of is not None
+            met = [row for row in rows if self._value(node.of, customer, row) is True]
+            return len(met) / len(rows) if rows else None
+        return aggregate(node, rows, self.now)
+
+    def _counting(self, node: Aggregate, customer: CustomerId) -> list[Row]:
+        """The rows that pass window and `where`, of these the `latest` n, by (time, row_key)."""
+        window = node.window
+        since = None if window.since is None else self.value(window.since, customer)
+        until = None if window.until is None else self.value(window.until, customer)
+        rows = [
+            row
+            for row in self._stream(node.stream, customer)
+            if in_window(row.time, window, since, until, self.now)
+            and (node.where is None or self._value(node.where, customer, row) is True)
+        ]
+        return rows if node.latest is None else rows[-node.latest :]
+
+    def _stream(self, stream: str, customer: CustomerId) -> list[Row]:
+        key = (stream, customer)
+        if key not in self._rows:
+            rows = self.world.streams.get(stream, {}).get(customer, ())
+            self._rows[key] = rows_at(stream, rows, self._refunds, self.now.as_of)
+        return self._rows[key]
+
+    # -- populations ------------------------------------------------------------------------------------------------
+
+    def _among(self, node: Population, customer: CustomerId) -> bool:
+        return node.among is None or self.value(node.among, customer) is True
+
+    def _population(self, node: Population, customer: CustomerId) -> Any:
+        if node not in self._published:
+            self._published[node] = self.publish(node)
+        x = self.value(node.x, customer)
+        group = None if node.by is None else self.value(node.by, customer)
+        values = self._published[node].groups.get(group, ())
+        if x is None or (node.by is not None and group is None) or not self._among(node, customer) or not values:
+            return nowhere(node)
+        return compare_with(node, x, values)

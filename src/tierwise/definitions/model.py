@@ -1,0 +1,212 @@
+"""What a brand declares, as frozen objects: the same whether they came from YAML or from Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from tierwise.definitions.language.kinds import KIND_NAMES
+from tierwise.definitions.language.times import parse_date
+
+__all__ = [
+    "OTHERWISE", "Form", "Label", "Lookup", "Parameter", "Segment", "Settings", "StreamForm", "Tag", "Tier", "Tiering",
+]  # fmt: skip
+
+#: The rule of the last tier of every tiering.
+OTHERWISE: Final = "otherwise"
+
+
+class Form(BaseModel):
+    """The base of everything declared: frozen, unknown keys refused, texts never guessed from numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _expression(value: object) -> object:
+    """An expression is text; a bare ``true`` or ``3`` in YAML is one too."""
+    if isinstance(value, bool):
+        return "True" if value else "False"
+    return str(value) if isinstance(value, int | float) else value
+
+
+Expression = Annotated[str, BeforeValidator(_expression)]
+
+
+class Label(Form):
+    """What people call a thing, in Chinese and in English; either may be missing."""
+
+    zh: str = ""
+    en: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"zh": value, "en": value} if isinstance(value, str) else value
+
+    def text(self, language: str, name: str) -> str:
+        """Return the label in a language, or the other one, or the name."""
+        first, second = (self.zh, self.en) if language == "zh" else (self.en, self.zh)
+        return first or second or name.replace("_", " ")
+
+
+class Tag(Form):
+    """A named expression about a customer.
+
+    Example:
+        >>> Tag.model_validate("count(orders)").value
+        'count(orders)'
+    """
+
+    value: Expression
+    label: Label = Label()
+    about: str = ""
+    unit: str = ""
+    sensitive: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | Tag) else {"value": value}
+
+
+class Segment(Form):
+    """A named condition; segments may overlap."""
+
+    rule: Expression
+    label: Label = Label()
+    about: str = ""
+    sensitive: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | Segment) else {"rule": value}
+
+
+class Tier(Form):
+    """One tier: the condition to be in it, or `otherwise`."""
+
+    rule: Expression
+    stay: Expression | None = None
+    label: Label = Label()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | Tier) else {"rule": value}
+
+    @property
+    def is_otherwise(self) -> bool:
+        """Whether it takes everyone the tiers above left."""
+        return self.rule.strip() == OTHERWISE
+
+
+class Tiering(Form):
+    """Tiers in order, first match wins: every customer is in exactly one."""
+
+    tiers: Mapping[str, Tier] = Field(min_length=1)
+    label: Label = Label()
+    about: str = ""
+    ordered: bool = False
+    keep: Mapping[str, Any] | None = None
+
+
+class Parameter(Form):
+    """A number, text, date or length of time that rules share."""
+
+    type: str
+    default: Any
+    label: Label = Label()
+    unit: str = ""
+
+    @field_validator("type")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in KIND_NAMES:
+            raise ValueError(f"there is no type `{value}`; one of {', '.join(KIND_NAMES)}")
+        return value
+
+
+class Lookup(Form):
+    """A small reference table by code: a file, its key column, and the types of the columns that are not texts."""
+
+    file: str
+    key: str
+    types: Mapping[str, str] = Field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str = ","
+    label: Label = Label()
+
+    @field_validator("types")
+    @classmethod
+    def _known(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        return _known_types(value)
+
+
+class StreamForm(Form):
+    """A stream the brand declares: its columns with their types."""
+
+    columns: Mapping[str, str] = Field(default_factory=dict)
+    label: Label = Label()
+    about: str = ""
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        return _known_types(value)
+
+
+def _known_types(types: Mapping[str, str]) -> Mapping[str, str]:
+    for column, kind in types.items():
+        if kind not in KIND_NAMES or kind == "duration":
+            known = ", ".join(name for name in KIND_NAMES if name != "duration")
+            raise ValueError(f"column `{column}`: there is no type `{kind}`; one of {known}")
+    return types
+
+
+class Settings(Form):
+    """``tierwise.yaml``: what holds for the whole project.
+
+    `as_of` is ``now``, ``latest row`` or an instant; `earliest` is the day before which a row's time is not believed.
+    """
+
+    name: str
+    timezone: str = "Asia/Shanghai"
+    currency: str = "CNY"
+    locale: Literal["zh-CN", "en"] = "zh-CN"
+    engine: Literal["duckdb"] = "duckdb"
+    store: str = "store/tierwise.db"
+    as_of: str = "now"
+    earliest: str = "2000-01-01"
+
+    @field_validator("as_of", "earliest", mode="before")
+    @classmethod
+    def _dates_as_text(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, date) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"there is no time zone `{value}`; one is written Asia/Shanghai") from error
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", value):
+            raise ValueError("a currency is three capital letters, CNY")
+        return value
+
+    @model_validator(mode="after")
+    def _earliest(self) -> Self:
+        if parse_date(self.earliest) is None:
+            raise ValueError(f"earliest: {self.earliest} is not a date, written 2000-01-01")
+        return self

@@ -1,0 +1,167 @@
+"""What a brand declares about where its rows come from: files, columns, formats, keys and exclusions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from tierwise.definitions.language.kinds import KIND_NAMES
+from tierwise.definitions.model import Expression, Form
+from tierwise.definitions.streams import PERSONAL_ROLES
+
+__all__ = ["ColumnForm", "CurrencyForm", "NumbersForm", "Source", "StreamMapping"]
+
+
+class ColumnForm(Form):
+    """Where a column's value comes from: a column of the file, or an expression over its columns.
+
+    `type` is needed only for columns Tierwise does not know (text otherwise); `formats` are strptime formats, tried in
+    order; `role` marks personal data.
+    """
+
+    value: Expression
+    type: str | None = None
+    formats: tuple[str, ...] = ()
+    role: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping | ColumnForm) else {"value": value}
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str | None) -> str | None:
+        if value is not None and (value not in KIND_NAMES or value == "duration"):
+            raise ValueError(f"there is no type `{value}`; one of {', '.join(k for k in KIND_NAMES if k != 'duration')}")
+        return value
+
+    @field_validator("role")
+    @classmethod
+    def _known_role(cls, value: str | None) -> str | None:
+        if value is not None and value not in PERSONAL_ROLES:
+            raise ValueError(f"there is no personal role `{value}`; one of {', '.join(PERSONAL_ROLES)}")
+        return value
+
+
+class NumbersForm(Form):
+    """How numbers are written in a file: the decimal sign and the sign between thousands."""
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'", ""] = ","
+
+
+class CurrencyForm(Form):
+    """The column that names a row's currency, and what one unit of each is worth in the project's currency."""
+
+    column: str
+    rates: Mapping[str, Decimal] = Field(default_factory=dict)
+
+    @field_validator("rates", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): Decimal(str(rate)) for key, rate in value.items()}
+        return value
+
+
+class StreamMapping(Form):
+    """How rows of the file become rows of one stream.
+
+    Either mapped (`where`, `time`, `columns`) or derived: ``{from: items, by: order_id}`` makes one order of all items
+    with the same order_id, its time the last line's, its amount the lines' sum.
+    """
+
+    where: Expression | None = None
+    time: ColumnForm | None = None
+    columns: Mapping[str, ColumnForm] = Field(default_factory=dict)
+    customer: ColumnForm | None = None
+    row_key: tuple[str, ...] = ()
+    from_: str | None = Field(default=None, alias="from")
+    by: str | None = None
+
+    @field_validator("row_key", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _mapped_or_derived(self) -> StreamMapping:
+        if (self.from_ is None) != (self.by is None):
+            raise ValueError("a derived stream needs both `from:` and `by:`")
+        if self.from_ is not None and (self.where or self.time or self.columns or self.row_key):
+            raise ValueError("a derived stream takes only `from:` and `by:`")
+        return self
+
+
+class Source(Form):
+    """Files of one shape and what their columns mean.
+
+    `zone` is the zone of times without an offset (default: the project's); `key_space` names whose customer numbers
+    these are; without `row_key` a row is known by its content and its how-many-th occurrence in the file.
+    """
+
+    file: str
+    customer: ColumnForm | None = None
+    key_space: str = "default"
+    zone: str | None = None
+    encoding: str | None = None
+    delimiter: str = ","
+    quote: str = '"'
+    skip_lines: int = Field(default=0, ge=0, le=1000)
+    row_key: tuple[str, ...] = ()
+    on_change: Literal["replace", "keep_first", "quarantine"] = "replace"
+    exclude: Mapping[str, Expression] = Field(default_factory=dict)
+    types: Mapping[str, str] = Field(default_factory=dict)
+    formats: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    numbers: NumbersForm = NumbersForm()
+    currency: CurrencyForm | None = None
+    missing: tuple[str, ...] = ()
+    streams: Mapping[str, StreamMapping] = Field(min_length=1)
+
+    @field_validator("row_key", "missing", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _formats(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: (one,) if isinstance(one, str) else tuple(one) for key, one in value.items()}
+        return value
+
+    @field_validator("types")
+    @classmethod
+    def _known_types(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for column, kind in value.items():
+            if kind not in KIND_NAMES or kind == "duration":
+                raise ValueError(f"column `{column}`: there is no type `{kind}`")
+        return value
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if len(value) != 1 or value in "\r\n\0":
+            raise ValueError("one character is needed")
+        return value
+
+    def personal(self) -> Mapping[str, str]:
+        """Return the file columns that hold personal data, with their role."""
+        found: dict[str, str] = {}
+        for stream, mapping in self.streams.items():
+            for name, form in mapping.columns.items():
+                role = form.role or (name if name in PERSONAL_ROLES and stream not in ("products", "stores") else None)
+                if role is not None:
+                    found[form.value] = role
+        if self.customer is not None and self.customer.role is not None:
+            found[self.customer.value] = self.customer.role
+        return found

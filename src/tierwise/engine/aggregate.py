@@ -1,0 +1,366 @@
+"""Functions over a stream in SQL: many conditional aggregates in one pass, a pass of its own where order matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from sqlglot import exp
+
+from tierwise.definitions.language.kinds import DATE, FLOAT, INTEGER
+from tierwise.definitions.language.typed import Aggregate, Expr
+from tierwise.engine.emit import Emitter
+from tierwise.engine.sql import all_of, cast, col, equals, filtered, fn, literal, null, number, physical, text, try_cast
+
+__all__ = ["INLINE", "StreamRows", "of_nothing", "own_pass", "window_conditions"]
+
+_STAR: Final = exp.Star()
+_US_PER_DAY: Final = 86_400_000_000.0
+
+
+class StreamRows:
+    """The rows of one stream as a pass reads them: `r` the stream, `s` the spine (when joined)."""
+
+    def __init__(self, stream: str, emitter: Emitter, key: exp.Expression) -> None:
+        self.stream, self.emitter, self.key = stream, emitter, key
+
+    @property
+    def time(self) -> exp.Expression:
+        """Return the row's time."""
+        return col("time", "r")
+
+    @property
+    def pos(self) -> exp.Expression:
+        """Return the row's place in the order of (customer, time, row_key)."""
+        return col("pos", "r")
+
+    def column(self, name: str) -> exp.Expression:
+        """Return a column of the row; computed ones at as_of."""
+        return row_column(self.stream, name, self.emitter)
+
+    def conditions(self, expr: Aggregate) -> list[exp.Expression]:
+        """Return what a row must meet to be counted, beside ``time <= as_of``."""
+        found = window_conditions(expr, self.emitter, self.time)
+        if expr.where is not None:
+            found.append(self.emitter.condition(expr.where))
+        return found
+
+
+def row_column(stream: str, name: str, emitter: Emitter) -> exp.Expression:
+    """Return a stream's column in SQL, working out ``orders.kept`` and its like at as_of."""
+    if stream == "orders" and name in ("kept", "kept_amount"):
+        refunds = col("refunds", "r")
+        earlier = exp.Lambda(
+            this=exp.LTE(this=exp.Dot(this=exp.to_identifier("x"), expression=exp.to_identifier("time")), expression=emitter.clock.as_of),
+            expressions=[exp.to_identifier("x")],
+        )  # fmt: skip
+        amounts = exp.Lambda(this=exp.Dot(this=exp.to_identifier("x"), expression=exp.to_identifier("amount")), expressions=[exp.to_identifier("x")])
+        back = exp.Coalesce(this=fn("list_sum", fn("list_transform", fn("list_filter", refunds, earlier), amounts)), expressions=[number(0)])
+        amount = col("amount", "r")
+        rest = fn("greatest", exp.Paren(this=exp.Sub(this=amount.copy(), expression=back)), number(0))
+        untouched = exp.Is(this=refunds.copy(), expression=null())
+        positive = exp.Case(
+            ifs=[exp.If(this=exp.Is(this=amount.copy(), expression=null()), true=null()), exp.If(this=untouched, true=fn("greatest", amount, cast(number(0), "DECIMAL(18, 2)")))],
+            default=try_cast(rest, "DECIMAL(18, 2)"),
+        )  # fmt: skip
+        if name == "kept_amount":
+            return positive
+        live = exp.Not(this=exp.Paren(this=exp.Coalesce(this=col("cancelled", "r"), expressions=[exp.false()])))
+        worth = exp.Or(this=equals(col("amount", "r"), number(0)), expression=exp.GT(this=positive, expression=number(0)))
+        return exp.Paren(this=exp.Coalesce(this=exp.Paren(this=exp.And(this=live, expression=exp.Paren(this=worth))), expressions=[exp.false()]))
+    if stream == "visits" and name == "dwell_minutes":
+        micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", col("left_at", "r")), expression=fn("epoch_us", col("time", "r"))))
+        minutes = exp.Div(this=cast(micros, "DOUBLE"), expression=literal(60_000_000.0, FLOAT), typed=False, safe=False)
+        gone = exp.LTE(this=col("left_at", "r"), expression=emitter.clock.as_of)
+        return exp.Case(ifs=[exp.If(this=gone, true=try_cast(exp.Paren(this=minutes), "DECIMAL(18, 6)"))])
+    return col(name, "r")
+
+
+def window_conditions(expr: Aggregate, emitter: Emitter, time: exp.Expression) -> list[exp.Expression]:
+    """Return the conditions of a window on a row's time."""
+    window, clock = expr.window, emitter.clock
+    found: list[exp.Expression] = []
+    if window.within is not None:
+        found.append(exp.GT(this=time.copy(), expression=clock.minus(window.within)))
+    if window.ago is not None:
+        near, far = window.ago
+        found.append(exp.GT(this=time.copy(), expression=clock.minus(far)))
+        found.append(exp.LTE(this=time.copy(), expression=clock.minus(near)))
+    if window.on:
+        first, after = clock.calendar(window.on)
+        found += [exp.GTE(this=time.copy(), expression=first), exp.LT(this=time.copy(), expression=after)]
+    if window.since is not None:
+        on_day = window.since.kind == DATE
+        found.append((exp.GTE if on_day else exp.GT)(this=time.copy(), expression=_bound(window.since, emitter, 0)))
+    if window.until is not None:
+        on_day = window.until.kind == DATE
+        found.append((exp.LT if on_day else exp.LTE)(this=time.copy(), expression=_bound(window.until, emitter, 1)))
+    return found
+
+
+def _bound(bound: Expr, emitter: Emitter, plus_days: int) -> exp.Expression:
+    """Return an instant bound, or the midnight that begins (or ends) a date."""
+    value = emitter.value(bound)
+    if bound.kind != DATE:
+        return value
+    if plus_days:
+        value = cast(exp.Paren(this=exp.Add(this=value, expression=fn("to_days", number(plus_days)))), "DATE")
+    return emitter.clock.midnight(value)
+
+
+def of_nothing(expr: Aggregate, value: exp.Expression) -> exp.Expression:
+    """Return the aggregate with what it is of no rows."""
+    if expr.function in ("count", "distinct", "days", "streak"):
+        return exp.Coalesce(this=value, expressions=[literal(0, INTEGER)])
+    if expr.function == "exists":
+        return exp.Coalesce(this=value, expressions=[exp.false()])
+    if expr.function in ("sum", "score"):
+        zero = literal(0.0, FLOAT) if expr.kind == FLOAT else cast(number(0), physical(expr.kind))
+        return exp.Coalesce(this=value, expressions=[zero])
+    return value
+
+
+# -- one pass, many aggregates --------------------------------------------------------------------------------------
+
+_Inline = Callable[[Aggregate, StreamRows, exp.Expression | None], exp.Expression]
+
+
+def _and(*conditions: exp.Expression | None) -> exp.Expression | None:
+    return all_of([condition for condition in conditions if condition is not None])
+
+
+def _present(value: exp.Expression) -> exp.Expression:
+    return exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=null())))
+
+
+def _count(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    return filtered(exp.Count(this=_STAR.copy()), condition)
+
+
+def _exists(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    return exp.GT(this=_count(expr, rows, condition), expression=number(0))
+
+
+def _sum(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    value = rows.column(expr.column)
+    if expr.kind == FLOAT:
+        return filtered(fn("fsum", value), condition)
+    return try_cast(filtered(exp.Sum(this=value), condition), physical(expr.kind))
+
+
+def _avg(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    value = rows.column(expr.column)
+    total = filtered(exp.Sum(this=value), condition)
+    count = filtered(exp.Count(this=value.copy()), condition)
+    return _ratio(total, count)
+
+
+def _ratio(one: exp.Expression, other: exp.Expression) -> exp.Expression:
+    below = exp.Nullif(this=cast(other, "DOUBLE"), expression=literal(0.0, FLOAT))
+    return exp.Paren(this=exp.Div(this=cast(one, "DOUBLE"), expression=below, typed=False, safe=False))
+
+
+def _min(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    return filtered(exp.Min(this=rows.column(expr.column)), condition)
+
+
+def _max(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    return filtered(exp.Max(this=rows.column(expr.column)), condition)
+
+
+def _distinct(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    return filtered(exp.Count(this=exp.Distinct(expressions=[rows.column(expr.column)])), condition)
+
+
+def _days(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    day = rows.emitter.clock.local_date(rows.time, of_row=True)
+    return filtered(exp.Count(this=exp.Distinct(expressions=[day])), condition)
+
+
+def _share(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    assert expr.of is not None
+    met = filtered(exp.Count(this=_STAR.copy()), _and(condition, rows.emitter.condition(expr.of)))
+    return _ratio(met, filtered(exp.Count(this=_STAR.copy()), condition.copy() if condition is not None else None))
+
+
+def _first(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    if expr.column == "time":
+        return filtered(exp.Min(this=rows.time), condition)
+    value = rows.column(expr.column)
+    return filtered(fn("arg_min", value, rows.pos), _and(condition, _present(value)))
+
+
+def _last(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    if expr.column == "time":
+        return filtered(exp.Max(this=rows.time), condition)
+    value = rows.column(expr.column)
+    return filtered(fn("arg_max", value, rows.pos), _and(condition, _present(value)))
+
+
+def _nth(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    value = rows.column(expr.column)
+    listed = exp.ArrayAgg(this=exp.Order(this=value, expressions=[exp.Ordered(this=rows.pos)]))
+    return fn("list_extract", filtered(listed, _and(condition, _present(value))), number(expr.n or 1))
+
+
+def _score(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    assert expr.length is not None
+    micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", rows.emitter.clock.as_of), expression=fn("epoch_us", rows.time)))
+    age = exp.Paren(this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(float(expr.length.micros), FLOAT), typed=False, safe=False))
+    return filtered(fn("fsum", fn("pow", literal(0.5, FLOAT), age)), condition)
+
+
+def _avg_gap(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
+    last, first = filtered(exp.Max(this=rows.time), condition), filtered(exp.Min(this=rows.time), _copy(condition))
+    span = exp.Paren(this=exp.Sub(this=fn("epoch_us", last), expression=fn("epoch_us", first)))
+    gaps = exp.Paren(this=exp.Sub(this=filtered(exp.Count(this=_STAR.copy()), _copy(condition)), expression=number(1)))
+    days = exp.Paren(this=exp.Div(this=cast(span, "DOUBLE"), expression=literal(_US_PER_DAY, FLOAT), typed=False, safe=False))
+    return _ratio(days, gaps)
+
+
+def _copy(condition: exp.Expression | None) -> exp.Expression | None:
+    return None if condition is None else condition.copy()
+
+
+#: Functions whose aggregate can share a pass with others.
+INLINE: Final[Mapping[str, _Inline]] = {
+    "count": _count, "exists": _exists, "sum": _sum, "avg": _avg, "min": _min, "max": _max, "distinct": _distinct,
+    "days": _days, "share": _share, "first": _first, "last": _last, "nth": _nth, "score": _score, "avg_gap": _avg_gap,
+}  # fmt: skip
+
+
+# -- a pass of its own ----------------------------------------------------------------------------------------------
+
+
+def own_pass(expr: Aggregate, rows: StreamRows, source: exp.Select) -> exp.Select:
+    """Return ``SELECT key, answer`` of an aggregate that needs its rows ranked, grouped or paired first.
+
+    Args:
+        expr: the aggregate.
+        rows: how columns are written.
+        source: ``SELECT … FROM stream …`` with the cut at as_of, still without columns.
+    """
+    condition = _and(*rows.conditions(expr))
+    base = source.select(rows.key.as_("key"), rows.time.as_("time"), rows.pos.as_("pos"))
+    if expr.column:
+        base = base.select(rows.column(expr.column).as_("v"))
+    if expr.by is not None and expr.by.column:
+        base = base.select(rows.column(expr.by.column).as_("w"))
+    if expr.of is not None:
+        base = base.select(rows.emitter.certain(expr.of).as_("o"))
+    if expr.function in ("days", "streak") or (expr.by is not None and expr.by.function == "days"):
+        base = base.select(rows.emitter.clock.local_date(rows.time, of_row=True).as_("d"))
+    if expr.function == "streak":
+        base = base.select(rows.emitter.clock.today.as_("today"))
+    if expr.function == "score":
+        base = base.select(rows.emitter.clock.as_of.as_("as_of"))
+    if condition is not None:
+        base = base.where(condition)
+    if expr.latest is not None:
+        ranked = exp.select("*", _row_number([col("key")], [exp.Ordered(this=col("pos"), desc=True)]).as_("rn")).from_(base.subquery("b"))
+        base = exp.select("*").from_(ranked.subquery("b")).where(exp.LTE(this=col("rn"), expression=number(expr.latest)))
+    return _OWN[expr.function](expr, base) if expr.function in _OWN else _limited(expr, base, rows)
+
+
+def _row_number(partition: list[exp.Expression], order: list[exp.Expression]) -> exp.Expression:
+    return exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=order))
+
+
+def _limited(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
+    """An ordinary aggregate over the latest n rows, their columns worked out as v, o, d."""
+    worked = _WorkedRows(rows)
+    match expr.function:
+        case "share":
+            value = _ratio(filtered(exp.Count(this=_STAR.copy()), col("o", "r")), exp.Count(this=_STAR.copy()))
+        case "days":
+            value = exp.Count(this=exp.Distinct(expressions=[col("d", "r")]))
+        case _:
+            value = INLINE[expr.function](expr, worked, None)
+    return exp.select(col("key"), value.as_("answer")).from_(base.subquery("r")).group_by(col("key"))
+
+
+class _WorkedRows(StreamRows):
+    """Rows whose column a subquery has already worked out."""
+
+    def __init__(self, rows: StreamRows) -> None:
+        clock = rows.emitter.clock
+        if clock.fixed is None:
+            clock = replace(clock, column=col("as_of", "r"))
+        emitter = Emitter(clock, rows.emitter.resolve, rows.emitter.parameters, rows.emitter.lookup)
+        super().__init__(rows.stream, emitter, col("key"))
+
+    def column(self, name: str) -> exp.Expression:
+        return col("v", "r")
+
+
+def _top(expr: Aggregate, base: exp.Select) -> exp.Select:
+    by = expr.by.function if expr.by is not None else "count"
+    measure = {
+        "count": exp.Count(this=_STAR.copy()), "sum": exp.Sum(this=col("w")), "avg": _ratio(exp.Sum(this=col("w")), exp.Count(this=col("w"))),
+        "min": exp.Min(this=col("w")), "max": exp.Max(this=col("w")),
+        "distinct": exp.Count(this=exp.Distinct(expressions=[col("w")])),
+        "days": exp.Count(this=exp.Distinct(expressions=[col("d")])),
+    }[by]  # fmt: skip
+    if by == "sum":
+        measure = exp.Coalesce(this=measure, expressions=[number(0)])
+    if expr.by is not None and expr.by.kind == FLOAT:
+        measure = cast(measure, "DOUBLE")
+    groups = (
+        exp.select(col("key"), col("v"), measure.as_("m"), exp.Max(this=col("time")).as_("t"))
+        .from_(base.subquery("b"))
+        .where(_present(col("v")))
+        .group_by(col("key"), col("v"))
+    )
+    order: list[exp.Expression] = [
+        exp.Ordered(this=col("m"), desc=True, nulls_first=False),
+        exp.Ordered(this=col("t"), desc=True),
+        exp.Ordered(this=col("v")),
+    ]
+    ranked = exp.select(col("key"), col("v"), _row_number([col("key")], order).as_("rn")).from_(groups.subquery("g"))
+    if (expr.n or 1) == 1:
+        return exp.select(col("key"), col("v").as_("answer")).from_(ranked.subquery("k")).where(equals(col("rn"), number(1)))
+    listed = exp.ArrayAgg(this=exp.Order(this=col("v"), expressions=[exp.Ordered(this=col("rn"))]))
+    few = exp.LTE(this=col("rn"), expression=number(expr.n or 1))
+    return exp.select(col("key"), listed.as_("answer")).from_(ranked.subquery("k")).where(few).group_by(col("key"))
+
+
+def _streak(expr: Aggregate, base: exp.Select) -> exp.Select:
+    assert expr.length is not None
+    unit = {"1d": "day", "1w": "week", "1mo": "month", "3mo": "quarter", "1y": "year"}[expr.length.text]
+    begins = [fn("date_trunc", text(unit), col(name)) for name in ("d", "today")]
+    back = fn("date_diff", text(unit), begins[0], begins[1])
+    periods = exp.select(col("key"), cast(back, "BIGINT").as_("k")).from_(base.subquery("b")).distinct()
+    numbered = exp.select(
+        col("key"), col("k"), _row_number([col("key")], [exp.Ordered(this=col("k"))]).as_("rn"),
+        exp.Window(this=exp.Min(this=col("k")), partition_by=[col("key")]).as_("start"),
+    ).from_(periods.subquery("p"))  # fmt: skip
+    unbroken = equals(exp.Sub(this=col("k"), expression=col("rn")), exp.Sub(this=col("start"), expression=number(1)))
+    recent = exp.LTE(this=col("start"), expression=number(1))
+    return (
+        exp.select(col("key"), exp.Count(this=_STAR.copy()).as_("answer"))
+        .from_(numbered.subquery("n"))
+        .where(exp.And(this=unbroken, expression=recent))
+        .group_by(col("key"))
+    )
+
+
+def _gap(extreme: type[exp.Min] | type[exp.Max]) -> Callable[[Aggregate, exp.Select], exp.Select]:
+    def build(expr: Aggregate, base: exp.Select) -> exp.Select:
+        before = exp.Window(
+            this=exp.Anonymous(this="lag", expressions=[fn("epoch_us", col("time"))]),
+            partition_by=[col("key")], order=exp.Order(expressions=[exp.Ordered(this=col("pos"))]),
+        )  # fmt: skip
+        gaps = exp.select(col("key"), exp.Sub(this=fn("epoch_us", col("time")), expression=before).as_("gap")).from_(base.subquery("b"))
+        days = exp.Div(this=cast(extreme(this=col("gap")), "DOUBLE"), expression=literal(_US_PER_DAY, FLOAT), typed=False, safe=False)
+        return exp.select(col("key"), days.as_("answer")).from_(gaps.subquery("g")).group_by(col("key"))
+
+    return build
+
+
+_OWN: Final[Mapping[str, Callable[[Aggregate, exp.Select], exp.Select]]] = {
+    "top": _top,
+    "streak": _streak,
+    "min_gap": _gap(exp.Min),
+    "max_gap": _gap(exp.Max),
+}

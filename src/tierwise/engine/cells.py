@@ -1,0 +1,154 @@
+"""What has to be computed for the names wanted: cells, each in the earliest stage in which all it reads is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
+from tierwise.definitions.language.typed import (
+    Aggregate, Apply, AttributeOf, Expr, Population, SegmentOf, TagOf, TierOf, parts,
+)  # fmt: skip
+
+__all__ = ["Cells", "Named", "customer_reads"]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A tag, segment, tiering or asked expression: one column of the answer.
+
+    `rules` is given for a tiering: (tier, rule) in order, the last rule None.
+    """
+
+    name: str
+    kind: Kind
+    expr: Expr | None = None
+    rules: tuple[tuple[str, Expr | None], ...] = ()
+
+    def expressions(self) -> Iterator[Expr]:
+        """Yield what it is computed from."""
+        if self.expr is not None:
+            yield self.expr
+        yield from (rule for _, rule in self.rules if rule is not None)
+
+
+def customer_reads(expr: Expr) -> Iterator[Expr]:
+    """Yield the customer-level leaves inside an aggregate's row conditions and bounds."""
+    for part in parts(expr):
+        if isinstance(part, TagOf | AttributeOf | SegmentOf | TierOf | Population | Aggregate):
+            yield part
+        else:
+            yield from customer_reads(part)
+
+
+@dataclass
+class Cells:
+    """All cells of one evaluation.
+
+    `available` names columns that the spine's table already holds. `stage_of` and the lists are filled by `want`.
+    """
+
+    catalogue: Catalogue
+    available: Mapping[str, Kind] = field(default_factory=dict)
+    aggregates: dict[Aggregate, str] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
+    populations: dict[Population, str] = field(default_factory=dict)
+    named: dict[str, Named] = field(default_factory=dict)
+    stage_of: dict[str, int] = field(default_factory=dict)
+
+    def want(self, named: Named) -> int:
+        """Add a named cell and all it reads; return the stage it is known in."""
+        if named.name in self.stage_of:
+            return self.stage_of[named.name]
+        stage = max((self.visit(expr) for expr in named.expressions()), default=0)
+        self.named[named.name] = named
+        self.stage_of[named.name] = stage
+        return stage
+
+    def want_name(self, name: str) -> int:
+        """Add a tag, segment or tiering by name."""
+        if name in self.available:
+            return 0
+        if name in self.stage_of:
+            return self.stage_of[name]
+        return self.want(named_cell(self.catalogue, name))
+
+    def visit(self, expr: Expr) -> int:
+        """Add the cells an expression reads; return the stage in which its value can be computed."""
+        match expr:
+            case TagOf(name) | SegmentOf(name) | TierOf(name):
+                return self.want_name(name)
+            case AttributeOf(name):
+                self.attributes.setdefault(name, f"c{len(self.attributes)}$")
+                return 0
+            case Aggregate():
+                return self.aggregate(expr)
+            case Population():
+                before = max((self.visit(part) for part in parts(expr)), default=0)
+                cell = self.populations.setdefault(expr, f"p{len(self.populations)}$")
+                self.stage_of[cell] = before + 1
+                return before + 1
+            case Apply(_, args):
+                return max((self.visit(arg) for arg in args), default=0)
+        return 0
+
+    def aggregate(self, expr: Aggregate) -> int:
+        reads = [part for bound in (expr.where, expr.of, *expr.window.bounds()) if bound is not None for part in _customer_level(bound)]
+        stage = 1 + max((self.visit(part) for part in reads), default=-1)
+        cell = self.aggregates.setdefault(expr, f"a{len(self.aggregates)}$")
+        self.stage_of[cell] = stage
+        return stage
+
+    @property
+    def last_stage(self) -> int:
+        """Return the last stage there is something to compute in."""
+        return max(self.stage_of.values(), default=0)
+
+    def layers(self, stage: int) -> list[list[Named]]:
+        """Return the named cells of a stage in layers, each reading only earlier layers."""
+        level: dict[str, int] = {}
+        found: list[list[Named]] = []
+        for name, cell in self.named.items():  # insertion order is dependency order
+            if self.stage_of[name] != stage:
+                continue
+            reads = [read for expr in cell.expressions() for read in _names_read(expr)]
+            level[name] = 1 + max((level[read] for read in reads if read in level), default=-1)
+            while len(found) <= level[name]:
+                found.append([])
+            found[level[name]].append(cell)
+        return found
+
+
+def named_cell(catalogue: Catalogue, name: str) -> Named:
+    """Return the cell of a definition.
+
+    Raises:
+        KeyError: when there is no such definition.
+    """
+    if name in catalogue.tags:
+        expr = catalogue.tags[name].expr
+        assert expr is not None
+        return Named(name, expr.kind, expr)
+    if name in catalogue.segments:
+        return Named(name, BOOLEAN, catalogue.segments[name].expr)
+    return Named(name, TEXT, rules=tuple((tier, rule.expr) for tier, rule in catalogue.tierings[name].items()))
+
+
+def _customer_level(expr: Expr) -> Iterator[Expr]:
+    if isinstance(expr, TagOf | AttributeOf | SegmentOf | TierOf | Population | Aggregate):
+        yield expr
+    else:
+        yield from customer_reads(expr)
+
+
+def _names_read(expr: Expr) -> Iterator[str]:
+    """Yield the named cells an expression reads directly; what is inside aggregates and populations is of earlier stages."""
+    match expr:
+        case TagOf(name) | SegmentOf(name) | TierOf(name):
+            yield name
+        case Aggregate() | Population():
+            return
+        case _:
+            for part in parts(expr):
+                yield from _names_read(part)

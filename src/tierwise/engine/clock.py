@@ -1,0 +1,122 @@
+"""As_of and the calendar in SQL: one clock for a fixed instant, and the same for a column of instants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from sqlglot import exp
+
+from tierwise.definitions.language.times import CALENDAR_WORDS, Duration, Zone, calendar_days
+from tierwise.engine.sql import cast, fn, interval_micros, literal, number, text, timestamp, when
+from tierwise.definitions.language.kinds import DATE
+
+__all__ = ["Clock"]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The instant of the answer: `fixed`, or the SQL `column` that holds it for each moment.
+
+    `earliest` is the first day a row's time can have; times of rows need no offset changes before it.
+    """
+
+    zone: Zone
+    fixed: datetime | None = None
+    column: exp.Expression | None = None
+    earliest: datetime = datetime(2000, 1, 1)
+
+    @property
+    def as_of(self) -> exp.Expression:
+        """Return as_of in SQL."""
+        if self.fixed is not None:
+            return timestamp(self.fixed)
+        assert self.column is not None
+        return self.column.copy()
+
+    @property
+    def today(self) -> exp.Expression:
+        """Return the local date of as_of."""
+        if self.fixed is not None:
+            return literal(self.zone.day_of(self.fixed), DATE)
+        return cast(self.local(self.as_of), "DATE")
+
+    # -- wall time and back -----------------------------------------------------------------------------------------
+
+    def local(self, instant: exp.Expression, of_row: bool = False) -> exp.Expression:
+        """Return the wall time of a UTC instant; `of_row` when it is a row's time, never before `earliest`."""
+        first, changes = self.zone.first_offset, list(self.zone.changes)
+        if of_row:
+            before = [change for change in changes if change[0] <= self.earliest - timedelta(days=2)]
+            first = before[-1][1] if before else first
+            changes = changes[len(before) :]
+        return _shift(instant, first, changes, lambda change, before, after: change, 1)
+
+    def local_date(self, instant: exp.Expression, of_row: bool = False) -> exp.Expression:
+        """Return the local date of a UTC instant."""
+        return cast(self.local(instant, of_row), "DATE")
+
+    def to_utc(self, wall: exp.Expression) -> exp.Expression:
+        """Return the UTC instant of a wall time; what does not exist moves forward, what exists twice is the first."""
+        return _shift(
+            wall, self.zone.first_offset, self.zone.changes, lambda change, before, after: change + max(before, after), -1
+        )  # fmt: skip
+
+    def midnight(self, day: exp.Expression) -> exp.Expression:
+        """Return the instant at which a local date begins."""
+        return self.to_utc(cast(day, "TIMESTAMP"))
+
+    # -- arithmetic -------------------------------------------------------------------------------------------------
+
+    def minus(self, duration: Duration) -> exp.Expression:
+        """Return as_of less a duration."""
+        if self.fixed is not None:
+            return timestamp(self.zone.add(self.fixed, duration, -1))
+        return self.add(self.as_of, duration, -1)
+
+    def add(self, instant: exp.Expression, duration: Duration, sign: int) -> exp.Expression:
+        """Return an instant plus (or minus) a duration, calendar units at the same wall time."""
+        if duration.is_calendar:
+            return self.to_utc(exp.Add(this=exp.Paren(this=self.local(instant)), expression=fn("to_months", number(sign * duration.months))))
+        return exp.Add(this=instant, expression=interval_micros(sign * duration.micros))
+
+    def calendar(self, word: str) -> tuple[exp.Expression, exp.Expression]:
+        """Return the instants at which a calendar word's period begins and ends (the end excluded)."""
+        if self.fixed is not None:
+            first, after = calendar_days(word, self.zone.day_of(self.fixed))
+            return timestamp(self.zone.midnight(first)), timestamp(self.zone.midnight(after))
+        unit, back = CALENDAR_WORDS[word]
+        start = exp.Anonymous(this="date_trunc", expressions=[text(unit), self.today])
+        step = {"day": (fn, "to_days", 1), "week": (fn, "to_days", 7), "month": (fn, "to_months", 1),
+                "quarter": (fn, "to_months", 3), "year": (fn, "to_months", 12)}[unit]  # fmt: skip
+        first_day = exp.Sub(this=start, expression=fn(step[1], number(step[2] * back)))
+        after_day = exp.Add(this=exp.Paren(this=first_day.copy()), expression=fn(step[1], number(step[2])))
+        return self.midnight(cast(first_day, "DATE")), self.midnight(cast(after_day, "DATE"))
+
+    def fixed_minus(self, duration: Duration) -> datetime | None:
+        """Return as_of less a duration as a value, when as_of is fixed."""
+        return None if self.fixed is None else self.zone.add(self.fixed, duration, -1)
+
+    def fixed_midnight(self, instant: datetime) -> datetime:
+        """Return the beginning of the local day an instant falls in."""
+        return self.zone.to_utc(datetime.combine(self.zone.day_of(instant), time()))
+
+
+_Edge = Callable[[datetime, timedelta, timedelta], datetime]
+
+
+def _shift(
+    value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]], edge: _Edge, sign: int
+) -> exp.Expression:
+    """Add the offset in force, found by halving the list of changes (a CASE of logarithmic depth)."""
+    if not changes:
+        micros = first // timedelta(microseconds=1)
+        return value if micros == 0 else exp.Add(this=value, expression=interval_micros(sign * micros))
+    middle = len(changes) // 2
+    before = changes[middle - 1][1] if middle else first
+    at, after = changes[middle]
+    return when(
+        [(exp.LT(this=value.copy(), expression=timestamp(edge(at, before, after))), _shift(value.copy(), first, changes[:middle], edge, sign))],
+        _shift(value.copy(), after, changes[middle + 1 :], edge, sign),
+    )  # fmt: skip

@@ -1,0 +1,387 @@
+"""Values and conditions in SQL: one emitter per operator and scalar function of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from sqlglot import exp
+
+from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, INTEGER, MONEY, Kind
+from tierwise.definitions.language.times import Duration
+from tierwise.definitions.language.typed import Apply, AsOf, ColumnOf, Const, Expr, ParameterOf, Value
+from tierwise.engine.clock import Clock
+from tierwise.engine.sql import all_of, cast, coalesce, equals, fn, literal, null, number, physical, text, try_cast, when
+
+__all__ = ["Emitter"]
+
+_COMPARE: Final = {"<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE, "==": exp.EQ}
+_EXACT: Final = "DECIMAL(38, 6)"
+
+
+class Emitter:
+    """Turns checked expressions into SQL.
+
+    Args:
+        clock: as_of and the calendar.
+        resolve: gives the SQL of a leaf that is not a constant (a column, a tag, an aggregate …).
+        parameters: values of the parameters.
+        lookup: gives the SQL of ``lookup(table, key, column)``, its key already in SQL.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        resolve: Callable[[Expr], exp.Expression],
+        parameters: Mapping[str, Value],
+        lookup: Callable[[str, exp.Expression, str, Kind], exp.Expression],
+    ) -> None:
+        self.clock, self.resolve, self.parameters, self.lookup = clock, resolve, parameters, lookup
+
+    def value(self, expr: Expr) -> exp.Expression:
+        """Return the value; comparisons and logic are never NULL."""
+        match expr:
+            case Const(value):
+                return literal(value, expr.kind)
+            case AsOf():
+                return self.clock.as_of
+            case ParameterOf(name):
+                return literal(self.parameters[name], expr.kind)
+            case Apply(function, args):
+                if expr.kind == BOOLEAN:
+                    return self.boolean(expr)
+                if function in _ARITHMETIC:
+                    return self.arithmetic(expr)
+                return _FUNCTIONS[function](self, args, expr.kind)
+        return self.resolve(expr)
+
+    def stored(self, expr: Expr) -> exp.Expression:
+        """Return the value as a column keeps it: of its kind's type, a float that is not finite missing."""
+        value = self.value(expr)
+        if expr.kind == FLOAT:
+            value = cast(value, "DOUBLE")
+            return when([(fn("isfinite", value.copy()), value)])
+        return cast(value, physical(expr.kind))
+
+    # -- conditions -------------------------------------------------------------------------------------------------
+
+    def condition(self, expr: Expr) -> exp.Expression:
+        """Return a condition whose NULL means false: for FILTER, WHERE and CASE."""
+        match expr:
+            case Apply("and", args):
+                found = all_of([self.condition(arg) for arg in args])
+                assert found is not None
+                return found
+            case Apply("or", args):
+                parts = [self.condition(arg) for arg in args]
+                either = parts[0]
+                for part in parts[1:]:
+                    either = exp.Or(this=either, expression=part)
+                return exp.Paren(this=either)
+            case Apply("not", (arg,)):
+                return exp.Not(this=exp.Paren(this=self.certain(arg)))
+            case Apply("!=", args):
+                return exp.Not(this=coalesce(self.comparison("==", *args), exp.false()))
+            case Apply("not_in", args):
+                return exp.Not(this=coalesce(self.contained(*args), exp.false()))
+            case Apply("in", args):
+                return self.contained(*args)
+            case Apply("missing", (arg,)):
+                return exp.Paren(this=exp.Is(this=exp.Paren(this=self.value(arg)), expression=null()))
+            case Apply("present", (arg,)):
+                return exp.Not(this=exp.Paren(this=exp.Is(this=exp.Paren(this=self.value(arg)), expression=null())))
+            case Apply(function, (left, right)) if function in _COMPARE:
+                return self.comparison(function, left, right)
+            case Apply(function, args):
+                return _FUNCTIONS[function](self, args, BOOLEAN)
+        return self.value(expr)
+
+    def certain(self, expr: Expr) -> exp.Expression:
+        """Return a condition that is never NULL."""
+        if isinstance(expr, Const) or (isinstance(expr, Apply) and expr.function in ("not", "!=", "not_in", "missing", "present")):
+            return self.condition(expr)
+        return coalesce(self.condition(expr), exp.false())
+
+    def boolean(self, expr: Apply) -> exp.Expression:
+        if expr.function in ("case", "coalesce"):  # these hand on a missing value
+            return _FUNCTIONS[expr.function](self, expr.args, BOOLEAN)
+        return self.certain(expr)
+
+    def comparison(self, function: str, left: Expr, right: Expr) -> exp.Expression:
+        one, two = self.comparable(left, right)
+        return _COMPARE[function](this=one, expression=two)
+
+    def comparable(self, left: Expr, right: Expr) -> tuple[exp.Expression, exp.Expression]:
+        """Bring two values to types that compare as the language says: exactly, or floats to 9 digits."""
+        if not (left.kind.is_number and right.kind.is_number):
+            return self.value(left), self.value(right)
+        if FLOAT in (left.kind, right.kind):
+            return self.rounded(left), self.rounded(right)
+        if left.kind == right.kind:
+            return self.value(left), self.value(right)
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, Const) and other.kind in (MONEY, INTEGER):
+                assert isinstance(one.value, int | Decimal)
+                fits = _fits(one.value, other.kind)
+                if fits is not None:
+                    constant = literal(fits, other.kind)
+                    return (constant, self.value(right)) if one is left else (self.value(left), constant)
+        return cast(self.value(left), _EXACT), cast(self.value(right), _EXACT)
+
+    def rounded(self, expr: Expr) -> exp.Expression:
+        """Return a number as binary64 of 9 significant digits."""
+        if isinstance(expr, Const):
+            assert isinstance(expr.value, int | float | Decimal)
+            return literal(float(f"{float(expr.value):.8e}"), FLOAT)
+        return round9(cast(self.value(expr), "DOUBLE"))
+
+    def contained(self, value: Expr, listed: Expr) -> exp.Expression:
+        if isinstance(listed, Const) and isinstance(listed.value, tuple):
+            assert listed.kind.of is not None
+            items = [Const(item, kind=listed.kind.of) for item in listed.value]
+            if value.kind.is_number and any(item.kind != value.kind for item in items):
+                either: exp.Expression | None = None
+                for item in items:
+                    test = self.comparison("==", value, item)
+                    either = test if either is None else exp.Or(this=either, expression=test)
+                assert either is not None
+                return exp.Paren(this=either)
+            return exp.In(this=self.value(value), expressions=[self.value(item) for item in items])
+        return fn("list_contains", self.value(listed), self.value(value))
+
+    # -- arithmetic -------------------------------------------------------------------------------------------------
+
+    def arithmetic(self, expr: Apply) -> exp.Expression:
+        args, kind = expr.args, expr.kind
+        if kind.is_time or any(arg.kind.is_time for arg in args):
+            return self.time_arithmetic(expr)
+        if expr.function == "neg":
+            return exp.Paren(this=exp.Neg(this=exp.Paren(this=self.value(args[0]))))
+        if expr.function == "/":
+            left, right = (cast(self.value(arg), "DOUBLE") for arg in args)
+            return exp.Paren(this=exp.Div(this=left, expression=exp.Nullif(this=right, expression=literal(0.0, FLOAT)), typed=False, safe=False))
+        operator = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}[expr.function]
+        wide = [self.wide(operand, kind) for operand in _spine(expr)]
+        found = wide[0]
+        for operand in wide[1:]:
+            found = operator(this=found, expression=operand)
+        found = exp.Paren(this=found)
+        return found if kind == FLOAT else try_cast(found, physical(kind))
+
+    def wide(self, operand: Expr, kind: Kind) -> exp.Expression:
+        """Return an operand in a type in which the operation cannot overflow."""
+        value = self.value(operand)
+        if kind == FLOAT:
+            return cast(value, "DOUBLE")
+        places = {"integer": 0, "money": 2, "decimal": 6}[operand.kind.name]
+        return cast(value, "HUGEINT" if kind == INTEGER else f"DECIMAL(38, {places})")
+
+    def time_arithmetic(self, expr: Apply) -> exp.Expression:
+        left, right = expr.args
+        if left.kind.is_time and right.kind.is_time:
+            one, two = self.value(left), self.value(right)
+            if expr.kind == INTEGER:
+                return cast(fn("date_diff", text("day"), two, one), "BIGINT")
+            micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", one), expression=fn("epoch_us", two)))
+            return _per_day(micros)
+        duration = self.duration(right)
+        sign = 1 if expr.function == "+" else -1
+        if left.kind == INSTANT:
+            return self.clock.add(self.value(left), duration, sign)
+        if duration.is_calendar:
+            step = fn("to_months", number(sign * duration.months))
+        else:
+            step = fn("to_days", number(sign * (duration.micros // 86_400_000_000)))
+        return cast(exp.Paren(this=exp.Add(this=self.value(left), expression=step)), "DATE")
+
+    def duration(self, expr: Expr) -> Duration:
+        """Return the duration of a constant or parameter."""
+        value = self.parameters[expr.name] if isinstance(expr, ParameterOf) else expr.value if isinstance(expr, Const) else None
+        assert isinstance(value, Duration)
+        return value
+
+    def local_wall(self, expr: Expr) -> exp.Expression:
+        """Return the wall time of an instant, or the date itself."""
+        if expr.kind == DATE:
+            return self.value(expr)
+        return self.clock.local(self.value(expr), of_row=isinstance(expr, ColumnOf) and expr.column == "time")
+
+    def day(self, expr: Expr) -> exp.Expression:
+        """Return the local date of a date or an instant."""
+        return self.value(expr) if expr.kind == DATE else cast(self.local_wall(expr), "DATE")
+
+
+def round9(value: exp.Expression) -> exp.Expression:
+    """Return a DOUBLE rounded to 9 significant digits."""
+    return cast(fn("format", text("{:.8e}"), value), "DOUBLE")
+
+
+def _per_day(micros: exp.Expression) -> exp.Expression:
+    return exp.Paren(this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(86_400_000_000.0, FLOAT), typed=False, safe=False))
+
+
+def _fits(value: int | Decimal, kind: Kind) -> Value:
+    """Return a constant as a value of a narrower kind, when it is one exactly."""
+    number_ = Decimal(value)
+    if kind == INTEGER:
+        return int(number_) if number_ == number_.to_integral_value() and abs(number_) < 2**62 else None
+    quantized = number_.quantize(Decimal("0.01")) if abs(number_) < 10**14 else number_
+    return quantized if number_ == quantized and abs(number_) < 10**14 else None
+
+
+def _spine(expr: Apply) -> list[Expr]:
+    """Return the operands of ``a + b + c``, so that long sums are not deep ones."""
+    operands: list[Expr] = [expr.args[-1]]
+    left = expr.args[0]
+    while expr.function == "+" and isinstance(left, Apply) and left.function == "+" and left.kind == expr.kind:
+        operands.append(left.args[-1])
+        left = left.args[0]
+    return [left, *reversed(operands)]
+
+
+_ARITHMETIC: Final = ("+", "-", "*", "/", "neg")
+_Emit = Callable[[Emitter, tuple[Expr, ...], Kind], exp.Expression]
+
+
+def _extract(part: str) -> _Emit:
+    def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+        if part == "hour" and args[0].kind == DATE:
+            day = emitter.value(args[0])
+            return when([(exp.Not(this=exp.Paren(this=exp.Is(this=day, expression=null()))), literal(0, INTEGER))])
+        return cast(fn("date_part", text(part), emitter.local_wall(args[0])), "BIGINT")
+
+    return emit
+
+
+def _days_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    return cast(fn("date_diff", text("day"), emitter.day(args[0]), emitter.clock.today), "BIGINT")
+
+
+def _days_until(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    return cast(fn("date_diff", text("day"), emitter.clock.today, emitter.day(args[0])), "BIGINT")
+
+
+def _hours_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    instant = emitter.value(args[0])
+    if args[0].kind == DATE:
+        instant = emitter.clock.midnight(instant)
+    micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", emitter.clock.as_of), expression=fn("epoch_us", instant)))
+    return exp.Paren(this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(3_600_000_000.0, FLOAT), typed=False, safe=False))
+
+
+def _months_between(start: exp.Expression, end: exp.Expression) -> exp.Expression:
+    """Return the completed calendar months from one local date to another."""
+
+    def part(name: str, of: exp.Expression) -> exp.Expression:
+        return fn("date_part", text(name), of.copy())
+
+    years = exp.Paren(this=exp.Sub(this=part("year", end), expression=part("year", start)))
+    months = exp.Paren(this=exp.Sub(this=part("month", end), expression=part("month", start)))
+    whole = exp.Add(this=exp.Mul(this=years, expression=number(12)), expression=months)
+    due = fn("least", part("day", start), part("day", fn("last_day", end.copy())))
+    short = when([(exp.LT(this=part("day", end), expression=due), number(1))], number(0))
+    return exp.Paren(this=exp.Sub(this=whole, expression=short))
+
+
+def _months_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    return cast(_months_between(emitter.day(args[0]), emitter.clock.today), "BIGINT")
+
+
+def _age(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    months = _months_between(emitter.day(args[0]), emitter.clock.today)
+    return cast(fn("floor", exp.Paren(this=exp.Div(this=cast(months, "DOUBLE"), expression=literal(12.0, FLOAT), typed=False, safe=False))), "BIGINT")
+
+
+def _anniversary(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    day, today = emitter.value(args[0]), emitter.clock.today
+    length = emitter.duration(args[1])
+
+    def in_year(plus: int) -> exp.Expression:
+        years = exp.Sub(this=fn("date_part", text("year"), today.copy()), expression=fn("date_part", text("year"), day.copy()))
+        step = fn("to_years", cast(exp.Paren(this=exp.Add(this=exp.Paren(this=years), expression=number(plus))), "INTEGER"))
+        return cast(exp.Paren(this=exp.Add(this=day.copy(), expression=step)), "DATE")
+
+    following = when([(exp.GTE(this=in_year(0), expression=today.copy()), in_year(0))], in_year(1))
+    step = fn("to_months", number(length.months)) if length.is_calendar else fn("to_days", number(length.micros // 86_400_000_000))
+    last = cast(exp.Paren(this=exp.Add(this=today.copy(), expression=step)), "DATE")
+    return exp.LTE(this=following, expression=last)
+
+
+def _band(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    x, edges = args[0], args[1:]
+    shown = [_plain(edge) for edge in edges]
+    branches = [(exp.Is(this=exp.Paren(this=emitter.value(x)), expression=null()), null())]
+    names = [f"<{shown[0]}", *(f"{low}-{high}" for low, high in zip(shown, shown[1:], strict=False))]
+    for edge, name in zip(edges, names, strict=True):
+        branches.append((emitter.comparison("<", x, edge), text(name)))
+    return when(branches, text(f"{shown[-1]}+"))
+
+
+def _plain(edge: Expr) -> str:
+    assert isinstance(edge, Const) and isinstance(edge.value, int | Decimal)
+    shown = f"{edge.value:f}" if isinstance(edge.value, Decimal) else str(edge.value)
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def _coalesce(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    first, *rest = [cast(emitter.value(arg), physical(kind)) for arg in args]
+    return exp.Coalesce(this=first, expressions=rest)
+
+
+def _case(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    otherwise = cast(emitter.value(args[-1]), physical(kind)) if len(args) % 2 else None
+    body = args[: len(args) - (len(args) % 2)]
+    pairs = [(emitter.condition(c), cast(emitter.value(v), physical(kind))) for c, v in zip(body[::2], body[1::2], strict=True)]
+    return when(pairs, otherwise)
+
+
+def _extreme(name: str) -> _Emit:
+    def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+        return fn(name, *(cast(emitter.value(arg), physical(kind)) for arg in args))
+
+    return emit
+
+
+def _lookup(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    table, key, column = args
+    assert isinstance(table, Const) and isinstance(column, Const)
+    return emitter.lookup(str(table.value), emitter.value(key), str(column.value), kind)
+
+
+def _call(name: str) -> _Emit:
+    def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+        return fn(name, *(emitter.value(arg) for arg in args))
+
+    return emit
+
+
+def _local_date(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    return emitter.day(args[0])
+
+
+_FUNCTIONS: Final[Mapping[str, _Emit]] = {
+    "days_since": _days_since,
+    "days_until": _days_until,
+    "hours_since": _hours_since,
+    "months_since": _months_since,
+    "year": _extract("year"),
+    "month": _extract("month"),
+    "day": _extract("day"),
+    "weekday": _extract("isodow"),
+    "hour": _extract("hour"),
+    "age": _age,
+    "anniversary": _anniversary,
+    "band": _band,
+    "coalesce": _coalesce,
+    "case": _case,
+    "least": _extreme("least"),
+    "greatest": _extreme("greatest"),
+    "lookup": _lookup,
+    "contains": _call("contains"),
+    "startswith": _call("starts_with"),
+    "matches": _call("regexp_full_match"),
+    "lower": _call("lower"),
+    "local_date": _local_date,
+    "to_number": _call("to_number"),
+}

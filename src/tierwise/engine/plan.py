@@ -1,0 +1,366 @@
+"""The physical plan: stages of passes over streams, each one conditional aggregation per stream and window bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlglot import exp
+
+from tierwise.definitions.language.kinds import DATE, FLOAT, INSTANT, Kind
+from tierwise.definitions.language.typed import (
+    Aggregate, AttributeOf, ColumnOf, Const, Expr, Population, SegmentOf, TagOf, TierOf, Value, Window,
+)  # fmt: skip
+from tierwise.engine.aggregate import INLINE, StreamRows, of_nothing, own_pass, row_column
+from tierwise.engine.cells import Cells, Named, customer_reads
+from tierwise.engine.clock import Clock
+from tierwise.engine.distributions import SCALE
+from tierwise.engine.emit import Emitter, round9
+from tierwise.engine.sql import cast, col, equals, filtered, fn, literal, null, number, text, when
+
+__all__ = ["Compiler", "Source"]
+
+#: Windows of at most so many days share a pass; longer ones read all time.
+_BUCKETS: Final = (35, 100, 400)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the compiler finds tables: the name of each stream's table, of the records', of each lookup's."""
+
+    streams: Mapping[str, str]
+    records: str
+    lookups: Mapping[str, str]
+
+
+@dataclass
+class _Joins:
+    """Lookup joins that the expressions of one SELECT turned out to need."""
+
+    source: Source
+    found: list[tuple[str, exp.Expression, str]] = field(default_factory=list)
+
+    def lookup(self, table: str, key: exp.Expression, column: str, kind: Kind) -> exp.Expression:
+        for name, known, alias in self.found:
+            if name == table and known == key:
+                return col(column, alias)
+        alias = f"l{len(self.found)}"
+        self.found.append((table, key, alias))
+        return col(column, alias)
+
+    def add_to(self, select: exp.Select) -> exp.Select:
+        for name, key, alias in self.found:
+            table = exp.to_table(self.source.lookups[name]).as_(alias)
+            select = select.join(table, on=equals(col("key", alias), key), join_type="left")
+        return select
+
+
+class Compiler:
+    """Turns the cells of one evaluation into SELECTs.
+
+    Args:
+        cells: what to compute.
+        source: where tables are.
+        clock: as_of; for moments its `column` is ignored, each SELECT uses its own alias.
+        parameters: values of parameters.
+        spine_limits: whether the spine is a part of all customers (then passes join it).
+    """
+
+    def __init__(
+        self, cells: Cells, source: Source, clock: Clock, parameters: Mapping[str, Value], spine_limits: bool
+    ) -> None:  # fmt: skip
+        self.cells, self.source, self.clock, self.parameters = cells, source, clock, parameters
+        self.spine_limits = spine_limits or clock.fixed is None
+
+    def emitter(self, alias: str, joins: _Joins, stream: str = "") -> Emitter:
+        """Return an emitter whose customer-level cells are columns of `alias`, whose row is that of `stream`."""
+        clock = self.clock if self.clock.fixed is not None else Clock(self.clock.zone, None, col("as_of", alias), self.clock.earliest)
+
+        def resolve(expr: Expr) -> exp.Expression:
+            if isinstance(expr, ColumnOf):
+                return row_column(stream, expr.column, emitter)
+            return col(self.column_of(expr), alias)
+
+        emitter = Emitter(clock, resolve, self.parameters, joins.lookup)
+        return emitter
+
+    def column_of(self, expr: Expr) -> str:
+        """Return the column that holds a customer-level cell."""
+        match expr:
+            case TagOf(name) | SegmentOf(name) | TierOf(name):
+                return name
+            case AttributeOf(name):
+                return self.cells.attributes[name]
+            case Aggregate():
+                return self.cells.aggregates[expr]
+            case Population():
+                return self.cells.populations[expr]
+        raise AssertionError(expr)
+
+    # -- passes -----------------------------------------------------------------------------------------------------
+
+    def passes(self, stage: int, before: str) -> list[tuple[exp.Select, list[str]]]:
+        """Return (SELECT key, cells …; names of the cells) for each pass of a stage; `before` is the table it may join."""
+        found: list[tuple[exp.Select, list[str]]] = []
+        groups: dict[tuple[str, int | None, bool], list[tuple[Aggregate, str]]] = {}
+        for expr, cell in self.cells.aggregates.items():
+            if self.cells.stage_of[cell] != stage:
+                continue
+            joined = self.spine_limits or any(True for _ in customer_reads(expr))
+            if expr.function in INLINE and expr.latest is None:
+                groups.setdefault((expr.stream, self.bucket(expr.window), joined), []).append((expr, cell))
+            else:
+                found.append((self.own(expr, cell, before, joined), [cell]))
+        for (stream, bucket, joined), members in groups.items():
+            found.append((self.shared(stream, bucket, joined, members, before), [cell for _, cell in members]))
+        if stage == 0 and self.cells.attributes:
+            found.append((self.attributes(before), list(self.cells.attributes.values())))
+        return found
+
+    def bucket(self, window: Window) -> int | None:
+        """Return the bucket of a window in days, or None for all time."""
+        if self.clock.fixed is None:
+            return None
+        lowest = self.lowest(window)
+        if lowest is None:
+            return None
+        days = (self.clock.fixed - lowest) / timedelta(days=1)
+        return next((bucket for bucket in _BUCKETS if days <= bucket), None)
+
+    def lowest(self, window: Window) -> datetime | None:
+        """Return an instant before which no row of the window is, when it is known now."""
+        found = []
+        fixed = self.clock.fixed
+        assert fixed is not None
+        if window.within is not None:
+            found.append(self.clock.zone.add(fixed, window.within, -1))
+        if window.ago is not None:
+            found.append(self.clock.zone.add(fixed, window.ago[1], -1))
+        if window.on:
+            from tierwise.definitions.language.times import calendar_days
+
+            found.append(self.clock.zone.midnight(calendar_days(window.on, self.clock.zone.day_of(fixed))[0]))
+        if isinstance(window.since, Const):
+            value = window.since.value
+            if isinstance(value, datetime):
+                found.append(value)
+        return max(found, default=None)
+
+    def rows(self, stream: str, joined: bool, joins: _Joins) -> StreamRows:
+        key = col("key", "s") if joined else col("customer_id", "r")
+        return StreamRows(stream, self.emitter("s", joins, stream), key)
+
+    def from_stream(self, table: str, joined: bool, before: str) -> exp.Select:
+        """Return ``SELECT FROM stream r [JOIN spine s]``."""
+        select = exp.Select().from_(exp.to_table(table).as_("r"))
+        if joined:
+            select = select.join(exp.to_table(before).as_("s"), on=equals(col("customer_id", "s"), col("customer_id", "r")))
+        return select
+
+    def shared(self, stream: str, bucket: int | None, joined: bool, members: Sequence[tuple[Aggregate, str]], before: str) -> exp.Select:
+        joins = _Joins(self.source)
+        rows = self.rows(stream, joined, joins)
+        select = self.from_stream(self.source.streams[stream], joined, before)
+        select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of))
+        if bucket is not None and self.clock.fixed is not None:
+            lowest = min(low for expr, _ in members if (low := self.lowest(expr.window)) is not None)
+            select = select.where(exp.GTE(this=rows.time, expression=literal(lowest, INSTANT)))
+        select = select.select(rows.key.as_("key"))
+        for expr, cell in members:
+            conditions = rows.conditions(expr)
+            condition = exp.and_(*conditions) if conditions else None
+            select = select.select(INLINE[expr.function](expr, rows, condition).as_(cell, quoted=True))
+        return joins.add_to(select).group_by(rows.key)
+
+    def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
+        joins = _Joins(self.source)
+        rows = self.rows(expr.stream, joined, joins)
+        base = self.from_stream(self.source.streams[expr.stream], joined, before)
+        base = base.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of))
+        # lookups of the conditions join the inner SELECT: make them known first
+        probe = own_pass(expr, rows, base)
+        if joins.found:
+            probe = own_pass(expr, rows, joins.add_to(base))
+        return exp.select(col("key"), col("answer").as_(cell, quoted=True)).from_(probe.subquery("o"))
+
+    def attributes(self, before: str) -> exp.Select:
+        """Each attribute's newest known value at as_of, or its first known one."""
+        joined = self.spine_limits
+        select = self.from_stream(self.source.records, joined, before)
+        key = col("key", "s") if joined else col("customer_id", "r")
+        as_of = col("as_of", "s") if self.clock.fixed is None else self.clock.as_of
+        select = select.select(key.as_("key"))
+        for name, cell in self.cells.attributes.items():
+            value, pos = col(name, "r"), col("pos", "r")
+            known = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=null())))
+            by_now = exp.And(this=known, expression=exp.LTE(this=col("time", "r"), expression=as_of.copy()))
+            newest = filtered(fn("arg_max", value, pos), by_now)
+            first = filtered(fn("arg_min", value.copy(), pos.copy()), known.copy())
+            select = select.select(exp.Coalesce(this=newest, expressions=[first]).as_(cell, quoted=True))
+        return select.group_by(key)
+
+    # -- the stage's table ------------------------------------------------------------------------------------------
+
+    def projection(self, stage: int, before: str, passes: Sequence[tuple[str, list[str]]], answers: Mapping[str, str]) -> exp.Select:
+        """Return the SELECT of a stage's table: what was there, the passes' cells, population answers, named cells.
+
+        Args:
+            stage: which stage.
+            before: the table of the stage before (the spine for the first).
+            passes: (table, its cells) of each pass.
+            answers: table of each population cell's answers, by cell.
+        """
+        of_cell = {cell: expr for expr, cell in self.cells.aggregates.items()}
+        select = exp.select("t.*").from_(exp.to_table(before).as_("t"))
+        for index, (table, cells) in enumerate(passes):
+            alias = f"q{index}"
+            select = select.join(exp.to_table(table).as_(alias), on=equals(col("key", alias), col("key", "t")), join_type="left")
+            for cell in cells:
+                value: exp.Expression = col(cell, alias)
+                if cell in of_cell:
+                    value = of_nothing(of_cell[cell], value)
+                select = select.select(value.as_(cell, quoted=True))
+        for index, (cell, table) in enumerate(answers.items()):
+            alias = f"d{index}"
+            select = select.join(exp.to_table(table).as_(alias), on=equals(col("key", alias), col("key", "t")), join_type="left")
+            select = select.select(col("answer", alias).as_(cell, quoted=True))
+        for layer in self.cells.layers(stage):
+            select = self.layer(layer, select)
+        return select
+
+    def layer(self, named: Sequence[Named], inner: exp.Select) -> exp.Select:
+        joins = _Joins(self.source)
+        emitter = self.emitter("t", joins)
+        select = exp.select("t.*").from_(inner.subquery("t"))
+        for cell in named:
+            select = select.select(self.named(cell, emitter).as_(cell.name, quoted=True))
+        return joins.add_to(select)
+
+    def named(self, cell: Named, emitter: Emitter) -> exp.Expression:
+        if cell.expr is not None:
+            return emitter.stored(cell.expr)
+        branches = [(emitter.condition(rule), text(tier)) for tier, rule in cell.rules if rule is not None]
+        otherwise = next(text(tier) for tier, rule in cell.rules if rule is None)
+        return when(branches, otherwise) if branches else otherwise
+
+    # -- population functions ---------------------------------------------------------------------------------------
+
+    def measured(self, node: Population, table: str) -> exp.Select:
+        """Return ``SELECT key, x, plain, by_value, inside`` of a population function over a stage's table."""
+        joins = _Joins(self.source)
+        emitter = self.emitter("t", joins)
+        x = emitter.value(node.x)
+        inside = emitter.certain(node.among) if node.among is not None else exp.true()
+        by = cast(emitter.value(node.by), "VARCHAR") if node.by is not None else cast(null(), "VARCHAR")
+        select = exp.select(
+            col("key", "t").as_("key"), scaled(x, node.x.kind).as_("x"), plain(x.copy(), node.x.kind).as_("plain"),
+            by.as_("by_value"), inside.as_("inside"),
+        ).from_(exp.to_table(table).as_("t"))  # fmt: skip
+        if self.clock.fixed is None:
+            select = select.select(col("as_of", "t").as_("as_of"))
+        return joins.add_to(select)
+
+    def published(self, node: Population, table: str) -> exp.Select:
+        """Return ``SELECT by_value, x, n`` : the distinct values of the population and how often each occurs."""
+        known = [exp.column("inside"), exp.Not(this=exp.Paren(this=exp.Is(this=col("x"), expression=null())))]
+        if node.by is not None:
+            known.append(exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value"), expression=null()))))
+        return (
+            exp.select(col("by_value"), col("x"), exp.Count(this=exp.Star()).as_("n"))
+            .from_(self.measured(node, table).subquery("m"))
+            .where(exp.and_(*known))
+            .group_by(col("by_value"), col("x"))
+            .order_by(col("by_value"), col("x"))
+        )
+
+    def answer(self, node: Population, table: str, steps: str, groups: str) -> exp.Select:
+        """Return ``SELECT key, answer``: each customer's x placed among the published steps.
+
+        Args:
+            node: the population function.
+            table: the stage's table.
+            steps: table (version, by_value, value, position), see `Distribution`.
+            groups: table (version, by_value, size, mean, deviation, lowest).
+        """
+        moments = self.clock.fixed is None
+        inner = exp.select("m.*", *(col(c, "g").as_(c) for c in ("version", "size", "mean", "deviation")))
+        inner = inner.from_(self.measured(node, table).subquery("m"))
+        same_group: exp.Expression = fn("coalesce", col("by_value", "m"), text(""))
+        same_group = equals(same_group, col("by_value", "g"))
+        if moments:
+            version = exp.GTE(this=col("as_of", "m"), expression=col("version", "g"))
+            inner = inner.join(exp.to_table(groups).as_("g"), on=exp.And(this=same_group, expression=version), join_type="asof left")
+        else:
+            inner = inner.join(exp.to_table(groups).as_("g"), on=same_group, join_type="left")
+        needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
+        outer = exp.select(col("key", "m").as_("key"))
+        value = self.place(node) if needs_step else self.spread(node)
+        usable = exp.and_(
+            col("inside", "m"), exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
+            exp.Not(this=exp.Paren(this=exp.Is(this=col("size", "m"), expression=null()))),
+            *([exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value", "m"), expression=null())))] if node.by is not None else []),
+        )  # fmt: skip
+        outer = outer.select(when([(usable, value)]).as_("answer")).from_(inner.subquery("m"))
+        if needs_step:
+            ranked = node.function in ("rank", "in_top")
+            at_or_below = ranked if node.best == "high" else node.function == "percent_rank"
+            compare = exp.GTE if at_or_below else exp.GT
+            on = exp.and_(
+                equals(fn("coalesce", col("by_value", "m"), text("")), col("by_value", "p")),
+                equals(col("version", "m"), col("version", "p")),
+                compare(this=col("x", "m"), expression=col("value", "p")),
+            )
+            outer = outer.join(exp.to_table(steps).as_("p"), on=on, join_type="asof left")
+        return outer
+
+    def place(self, node: Population) -> exp.Expression:
+        """The answer from the position of the largest step below x (or at it)."""
+        position = exp.Coalesce(this=col("position", "p"), expressions=[number(0)])
+        low = node.best == "low"
+        if node.function == "ntile":
+            assert node.n is not None
+            plus = exp.Add(this=number(1), expression=position)
+            return cast(exp.Sub(this=number(node.n + 1), expression=exp.Paren(this=plus)) if low else plus, "BIGINT")
+        if node.function == "percent_rank":
+            # best="low" counts the points above x: all 1,000 less those at or below it
+            thousandths = exp.Paren(this=exp.Sub(this=number(1000), expression=position)) if low else exp.Paren(this=position)
+            return exp.Div(this=cast(thousandths, "DOUBLE"), expression=literal(1000.0, FLOAT), typed=False, safe=False)
+        better = exp.Paren(this=position if low else exp.Sub(this=col("size", "m"), expression=position))
+        if node.function == "rank":
+            return cast(exp.Add(this=better, expression=number(1)), "BIGINT")
+        if node.n is not None:
+            return exp.LT(this=better, expression=number(node.n))
+        assert node.percent is not None
+        share = exp.Mul(this=cast(number(node.percent), "DECIMAL(12, 6)"), expression=cast(col("size", "m"), "DECIMAL(18, 0)"))
+        return exp.LT(this=cast(exp.Mul(this=better, expression=number(100)), "DECIMAL(30, 6)"), expression=share)
+
+    def spread(self, node: Population) -> exp.Expression:
+        """The answer from the group's mean and standard deviation."""
+        x, mean = col("plain", "m"), col("mean", "m")
+        if node.function == "above_mean":
+            compare = exp.LT if node.best == "low" else exp.GT
+            return compare(this=round9(x), expression=round9(mean))
+        difference = exp.Paren(this=exp.Sub(this=mean, expression=x) if node.best == "low" else exp.Sub(this=x, expression=mean))
+        deviation = exp.Nullif(this=col("deviation", "m"), expression=literal(0.0, FLOAT))
+        return exp.Div(this=difference, expression=deviation, typed=False, safe=False)
+
+
+def plain(value: exp.Expression, kind: Kind) -> exp.Expression:
+    """Return a value as a DOUBLE in its own unit (times have none)."""
+    return cast(null(), "DOUBLE") if kind.is_time else cast(value, "DOUBLE")
+
+
+def scaled(value: exp.Expression, kind: Kind) -> exp.Expression:
+    """Return a value as a DOUBLE that orders and equals exactly as the value does."""
+    if kind == DATE:
+        return cast(fn("epoch", cast(value, "TIMESTAMP")), "DOUBLE")
+    if kind == INSTANT:
+        return cast(fn("epoch_us", value), "DOUBLE")
+    if kind == FLOAT:
+        return round9(value)
+    scale = SCALE[kind.name]
+    return cast(exp.Mul(this=cast(value, "DECIMAL(38, 6)"), expression=number(scale)), "DOUBLE") if scale > 1 else cast(value, "DOUBLE")
+
+

@@ -1,0 +1,8 @@
+"""The lake: what was received and what was declared at a time, as append-only Parquet with manifests.
+
+Reads: nothing. Writes: ``lake/``. Nothing in it can be computed again; personal identifiers never get here.
+"""
+
+from tierwise.lake.manifests import Entry, Lake, LakeFile
+
+__all__ = ["Entry", "Lake", "LakeFile"]

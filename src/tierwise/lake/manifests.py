@@ -1,0 +1,167 @@
+"""Which files the lake holds: numbered manifests, each written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tierwise.errors import EngineRefused
+
+__all__ = ["Entry", "Lake", "LakeFile"]
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One Parquet file: the table it belongs to, its path below the lake's folder, how many rows."""
+
+    table: str
+    path: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One manifest: what was added together. `number` counts from 1; the lake's version is the newest number."""
+
+    number: int
+    kind: str
+    files: tuple[LakeFile, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Lake:
+    """An append-only folder of Parquet files.
+
+    A file counts only once a manifest names it, and a manifest appears by one atomic rename: a writer that dies leaves
+    files nobody reads, which the next one sweeps away.
+
+    Example:
+        >>> import tempfile
+        >>> lake = Lake(Path(tempfile.mkdtemp()))
+        >>> entry = lake.append("rows", {"orders": pa.table({"order_id": ["a"]})}, name="first")
+        >>> lake.version, lake.paths("orders")[0].name
+        (1, 'first.parquet')
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._manifests = folder / "manifests"
+        self._entries: dict[int, Entry] = {}
+
+    @property
+    def version(self) -> int:
+        """Return the number of the newest manifest, 0 of an empty lake."""
+        numbers = [int(path.stem) for path in self._manifests.glob("*.json")]
+        return max(numbers, default=0)
+
+    def entries(self, kind: str | None = None, up_to: int | None = None) -> list[Entry]:
+        """Return the manifests in order, all of them or those of one kind, up to a version."""
+        found = []
+        for number in range(1, (self.version if up_to is None else up_to) + 1):
+            if number not in self._entries:
+                self._entries[number] = self._read(number)
+            if kind is None or self._entries[number].kind == kind:
+                found.append(self._entries[number])
+        return found
+
+    def paths(self, table: str, up_to: int | None = None) -> list[Path]:
+        """Return the files of a table in the order they were added."""
+        return [self.folder / one.path for entry in self.entries(up_to=up_to) for one in entry.files if one.table == table]
+
+    def tables(self, up_to: int | None = None) -> list[str]:
+        """Return the names of the tables that have files."""
+        return sorted({one.table for entry in self.entries(up_to=up_to) for one in entry.files})
+
+    def draft(self, name: str) -> Path:
+        """Return an empty folder for files on their way in; `commit` takes them from there."""
+        folder = self.folder / "drafts" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def commit(self, kind: str, files: Sequence[tuple[str, Path]], name: str, about: Mapping[str, Any]) -> Entry:
+        """Move finished files in and name them in a new manifest.
+
+        Args:
+            kind: what the manifest adds (``rows``, ``memberships``, ``distributions``).
+            files: (table, path of a Parquet file in a draft) pairs.
+            name: the new files' name; unique for each table.
+            about: what else the manifest says.
+        """
+        placed = []
+        for table, path in files:
+            target = self.folder / table / f"{name}.parquet"
+            if target.exists():  # an earlier try died before its manifest: nobody reads that file
+                target.unlink()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            rows = pq.read_metadata(path).num_rows
+            _sync(path)
+            os.replace(path, target)
+            _sync(target.parent)
+            placed.append(LakeFile(table, f"{table}/{name}.parquet", rows))
+        entry = Entry(self.version + 1, kind, tuple(placed), dict(about))
+        self._write(entry)
+        return entry
+
+    def append(self, kind: str, tables: Mapping[str, pa.Table], name: str, about: Mapping[str, Any] | None = None) -> Entry:
+        """Write Arrow tables as files and commit them together."""
+        draft = self.draft(name)
+        files = []
+        for table, rows in tables.items():
+            path = draft / f"{table}.parquet"
+            pq.write_table(rows, path, compression="zstd")
+            files.append((table, path))
+        entry = self.commit(kind, files, name, about or {})
+        shutil.rmtree(draft, ignore_errors=True)
+        return entry
+
+    def read(self, table: str, up_to: int | None = None) -> pa.Table | None:
+        """Return all rows of a table, or None when it has no file."""
+        paths = self.paths(table, up_to)
+        return pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default") if paths else None
+
+    def sweep(self) -> None:
+        """Remove drafts of writers that died."""
+        shutil.rmtree(self.folder / "drafts", ignore_errors=True)
+
+    def _read(self, number: int) -> Entry:
+        path = self._manifests / f"{number:08d}.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            files = tuple(LakeFile(one["table"], one["path"], one["rows"]) for one in content["files"])
+            return Entry(content["number"], content["kind"], files, content["about"])
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineRefused(f"the lake's manifest {path} cannot be read: {error}", "restore it from a backup") from error
+
+    def _write(self, entry: Entry) -> None:
+        self._manifests.mkdir(parents=True, exist_ok=True)
+        content = {
+            "number": entry.number,
+            "kind": entry.kind,
+            "files": [{"table": f.table, "path": f.path, "rows": f.rows} for f in entry.files],
+            "about": dict(entry.about),
+        }
+        draft = self._manifests / f".{entry.number:08d}.tmp"
+        draft.write_text(json.dumps(content, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+        _sync(draft)
+        os.replace(draft, self._manifests / f"{entry.number:08d}.json")
+        _sync(self._manifests)
+        self._entries[entry.number] = entry
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+

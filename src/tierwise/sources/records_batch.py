@@ -1,0 +1,99 @@
+"""What every reader of files yields: rows with their line numbers, and the records that are no rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from unicodedata import normalize
+
+import pyarrow as pa
+
+from tierwise.errors import SourceUnreadable, near_name
+
+__all__ = ["REJECT_REASONS", "RawBatch", "Reject", "checked_names", "positions_of", "shorten"]
+
+#: Why a record can be rejected before anybody looks at its values.
+REJECT_REASONS: Final = {
+    "ragged": "The record has more or fewer fields than the header.",
+    "unclosed_quote": "A quoted field is not closed.",
+    "bad_quote": "Text follows a closing quote.",
+    "nul": "The record holds a NUL character.",
+    "too_long": "The line is longer than 1 MB.",
+    "encoding": "The record holds bytes that are no text in the file's encoding.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that is not in the table: where it begins, the column if known, why, and its original text.
+
+    `detail` is a short phrase for people ("7 fields, the header has 8").
+    """
+
+    line: int
+    column: str | None
+    reason: str
+    text: str
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.reason in REJECT_REASONS, f"undeclared reason {self.reason!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """Some records of a file: the rows of `table`, record i beginning at line ``lines[i]``, and the rejected ones."""
+
+    table: pa.Table
+    lines: pa.Int64Array
+    rejects: list[Reject]
+    text: Callable[[int], str] = field(repr=False)
+
+    @property
+    def records(self) -> int:
+        """How many records of the file these are: rows and rejects."""
+        return len(self.lines) + len(self.rejects)
+
+    def text_of(self, index: int) -> str:
+        r"""Return the original text of row `index` (line ends as ``\n``); Parquet rows as JSON."""
+        return self.text(index)
+
+
+def checked_names(where: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Return column names in NFC without surrounding whitespace; refuses empty and repeated ones.
+
+    Example:
+        >>> checked_names("a.csv:1", [" id ", "amount"])
+        ('id', 'amount')
+    """
+    names = tuple(normalize("NFC", name).strip() for name in given)
+    first: dict[str, int] = {}
+    for position, name in enumerate(names, 1):
+        if not name:
+            hint = "name the column in the file, or remove it; a separator at the end of the line makes one more column"
+            raise SourceUnreadable(f"{where}: column {position} of {len(names)} has no name", hint)
+        if name in first:
+            message = f'{where}: columns {first[name]} and {position} are both named "{shorten(name)}"'
+            raise SourceUnreadable(message, "rename one of them in the file")
+        first[name] = position
+    return names
+
+
+def positions_of(path: Path, names: Sequence[str], wanted: Sequence[str] | None) -> tuple[int, ...]:
+    """Return which columns of the file are wanted, in the order wanted; all of them for None."""
+    if wanted is None:
+        return tuple(range(len(names)))
+    assert wanted, "name at least one column, or pass None for all"
+    index = {name: position for position, name in enumerate(names)}
+    plain = [normalize("NFC", name).strip() for name in wanted]
+    for name in plain:
+        if name not in index:
+            raise SourceUnreadable(f'{path}: has no column "{shorten(name)}"', near_name(name, names))
+    return tuple(index[name] for name in dict.fromkeys(plain))
+
+
+def shorten(text: str, length: int = 200) -> str:
+    """Return the text, cut after so many characters."""
+    return text if len(text) <= length else text[:length] + "…"

@@ -1,0 +1,157 @@
+"""Every table of the store, with types that SQLite and PostgreSQL both know.
+
+A change here needs a migration in `tierwise.store.migrations.versions`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "METADATA",
+    "Id",
+    "Instant",
+    "identities",
+    "identity_versions",
+    "run_steps",
+    "runs",
+    "sequences",
+    "source_records",
+]
+
+#: A 64-bit id; SQLite gives 64 bits to `INTEGER`, and only that name makes a primary key the rowid.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant, kept in UTC; a value without a zone is refused, because nobody could say what it means."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the instant in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"an instant needs a time zone: {value!r}")
+        instant = value.astimezone(UTC)
+        return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return the instant with its zone."""
+        if value is None:
+            return None
+        assert isinstance(value, datetime)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# The next free id of each kind. A row lock here orders those who number; a number taken is never given again.
+sequences = Table(
+    "sequences",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("next_id", Id, nullable=False),
+)
+
+# One row per key that a source uses for somebody; sources with one numbering share a key space.
+source_records = Table(
+    "source_records",
+    METADATA,
+    Column("source_record_id", Id, primary_key=True, autoincrement=False),
+    Column("key_space", Text, nullable=False),
+    Column("source_key", Text, nullable=False),
+    UniqueConstraint("source_key", "key_space"),
+)
+
+# Every state the mapping of records to customers has had; a snapshot names the version it used.
+identity_versions = Table(
+    "identity_versions",
+    METADATA,
+    Column("version", Id, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("source_records_count", Id, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("recorded_at", Instant),
+)
+
+# Which customer a record belonged to, in versions [from_version, to_version).
+identities = Table(
+    "identities",
+    METADATA,
+    Column("source_record_id", Id, ForeignKey("source_records.source_record_id"), primary_key=True),
+    Column("from_version", Id, ForeignKey("identity_versions.version"), primary_key=True),
+    Column("to_version", Id),
+    Column("customer_id", Id, nullable=False),
+    CheckConstraint("to_version IS NULL OR to_version > from_version", name="interval"),
+    Index(None, "customer_id"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "uq_identities_current",
+    identities.c.source_record_id,
+    unique=True,
+    sqlite_where=identities.c.to_version.is_(None),
+    postgresql_where=identities.c.to_version.is_(None),
+)
+
+# What was run; a row that says `running` while nobody runs is what a killed run leaves, and what resumes.
+runs = Table(
+    "runs",
+    METADATA,
+    Column("run_id", Id, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("as_of", Instant),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("snapshot_id", Text),
+    Column("definitions_hash", Text),
+    Column("lake_version", Text),
+    Column("actor", Text, nullable=False),
+    Column("report", JSON(none_as_null=True)),
+    Column("error", Text),
+    CheckConstraint("state IN ('running', 'done', 'failed')", name="state"),
+    CheckConstraint("(state = 'running') = (ended_at IS NULL)", name="ended"),
+    Index(None, "state"),
+)
+
+# The steps a run has finished, with what the next attempt needs to know.
+run_steps = Table(
+    "run_steps",
+    METADATA,
+    Column("run_id", Id, ForeignKey("runs.run_id"), primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("payload", JSON(none_as_null=True)),
+    UniqueConstraint("run_id", "position"),
+)

@@ -1,0 +1,77 @@
+"""`Store`: one open store, with the verbs of each noun on it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from tierwise.errors import EngineRefused
+from tierwise.store import migrations
+from tierwise.store.ids import Ids
+from tierwise.store.runs import Runs
+from tierwise.store.transactions import Transactions
+
+__all__ = ["Store"]
+
+
+class Store:
+    """One open store; close it, or use it in a `with` statement.
+
+    Example:
+        >>> import tempfile, pyarrow as pa
+        >>> with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/store.db") as store:
+        ...     keys = pa.table({"key_space": ["crm", "crm"], "source_key": ["c-7", "c-3"]})
+        ...     store.ids.assign(keys)["customer_id"].to_pylist(), store.ids.find("c-3")
+        ([1, 2], [2])
+    """
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self.ids = Ids(transactions)
+        self.runs = Runs(transactions)
+
+    @classmethod
+    def open(cls, where: str | os.PathLike[str], *, upgrade: bool = True, busy_timeout_seconds: float = 30.0) -> Store:
+        """Open the store at a path or URL; a new one is made, and an older one brought up to date, if `upgrade`.
+
+        Args:
+            where: A path, ``sqlite:///path`` or ``postgresql+psycopg://…``.
+            upgrade: Whether the schema may be changed; if not, a store that needs it is refused.
+            busy_timeout_seconds: How long to wait for another writer before `ProjectBusy`.
+        """
+        if upgrade and "://" not in os.fspath(where):
+            Path(where).parent.mkdir(parents=True, exist_ok=True)
+        transactions = Transactions(where, busy_timeout_seconds=busy_timeout_seconds)
+        try:
+            with transactions.read() as connection:
+                revision = migrations.revision_of(connection)
+            if revision != migrations.REVISIONS[-1]:
+                if not upgrade:
+                    raise EngineRefused(
+                        f"the store has revision {revision or 'none'}, this Tierwise needs {migrations.REVISIONS[-1]}",
+                        hint="open it once with upgrade=True, after a backup",
+                    )
+                with transactions.write() as connection:
+                    migrations.upgrade(connection)
+        except BaseException:
+            transactions.close()
+            raise
+        return cls(transactions)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the store, or nothing when it is on a server."""
+        return self._transactions.path
+
+    def close(self) -> None:
+        """Close every connection; the store cannot be used afterwards."""
+        self._transactions.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
