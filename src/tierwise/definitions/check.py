@@ -44,6 +44,7 @@ class Catalogue:
     definitions: Definitions
     zone: Zone
     streams: Mapping[str, Stream]
+    reference: Mapping[str, Stream]
     attributes: Mapping[str, Kind]
     parameters: Mapping[str, tuple[Kind, Value]]
     lookups: Mapping[str, Mapping[str, Kind]]
@@ -180,8 +181,9 @@ class _Check:
         if len(warnings) < len(self.problems):
             return None, self.problems
         digests, sensitive = self.trace(order)
+        reference = {name: everything[name] for name in REFERENCE_TABLES}
         catalogue = Catalogue(
-            definitions, self.zone, streams, attributes, parameters, base.lookups, tags, segments, tierings, tuple(order),
+            definitions, self.zone, streams, reference, attributes, parameters, base.lookups, tags, segments, tierings, tuple(order),
             digests, sensitive, tuple(warnings),
         )  # fmt: skip
         return catalogue, self.problems
@@ -196,7 +198,8 @@ class _Check:
         columns = list(stream.columns)
         for table in (PRODUCTS, STORES):
             if stream.column(table.key) is not None:
-                columns += [c for c in everything[table.name].columns if stream.column(c.name) is None]
+                added = [c for c in everything[table.name].columns if stream.column(c.name) is None]
+                columns += [replace(c, origin=table.name) for c in added]
         return replace(stream, columns=tuple(columns))
 
     def mapped_attributes(self, customers: Stream) -> Iterator[Column]:

@@ -14,13 +14,17 @@ __all__ = ["BUILT_IN", "COMPUTED", "CUSTOMERS", "PERSONAL_ROLES", "PRODUCTS", "R
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a stream; `computed` ones exist only at an as_of (``orders.kept``)."""
+    """One column of a stream.
+
+    `computed` ones exist only at an as_of (``orders.kept``); `origin` names the reference table a column is taken from.
+    """
 
     name: str
     kind: Kind
     about: str = ""
     computed: bool = False
     label: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

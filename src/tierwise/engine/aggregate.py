@@ -242,24 +242,24 @@ def own_pass(expr: Aggregate, rows: StreamRows, source: exp.Select) -> exp.Selec
         source: ``SELECT … FROM stream …`` with the cut at as_of, still without columns.
     """
     condition = _and(*rows.conditions(expr))
-    base = source.select(rows.key.as_("key"), rows.time.as_("time"), rows.pos.as_("pos"))
+    base = source.select(rows.key.as_("key", copy=False), rows.time.as_("time", copy=False), rows.pos.as_("pos", copy=False), copy=False)
     if expr.column:
-        base = base.select(rows.column(expr.column).as_("v"))
+        base = base.select(rows.column(expr.column).as_("v", copy=False), copy=False)
     if expr.by is not None and expr.by.column:
-        base = base.select(rows.column(expr.by.column).as_("w"))
+        base = base.select(rows.column(expr.by.column).as_("w", copy=False), copy=False)
     if expr.of is not None:
-        base = base.select(rows.emitter.certain(expr.of).as_("o"))
+        base = base.select(rows.emitter.certain(expr.of).as_("o", copy=False), copy=False)
     if expr.function in ("days", "streak") or (expr.by is not None and expr.by.function == "days"):
-        base = base.select(rows.emitter.clock.local_date(rows.time, of_row=True).as_("d"))
+        base = base.select(rows.emitter.clock.local_date(rows.time, of_row=True).as_("d", copy=False), copy=False)
     if expr.function == "streak":
-        base = base.select(rows.emitter.clock.today.as_("today"))
+        base = base.select(rows.emitter.clock.today.as_("today", copy=False), copy=False)
     if expr.function == "score":
-        base = base.select(rows.emitter.clock.as_of.as_("as_of"))
+        base = base.select(rows.emitter.clock.as_of.as_("as_of", copy=False), copy=False)
     if condition is not None:
-        base = base.where(condition)
+        base = base.where(condition, copy=False)
     if expr.latest is not None:
-        ranked = exp.select("*", _row_number([col("key")], [exp.Ordered(this=col("pos"), desc=True)]).as_("rn")).from_(base.subquery("b"))
-        base = exp.select("*").from_(ranked.subquery("b")).where(exp.LTE(this=col("rn"), expression=number(expr.latest)))
+        ranked = exp.select("*", _row_number([col("key")], [exp.Ordered(this=col("pos"), desc=True)]).as_("rn", copy=False), copy=False).from_(base.subquery("b", copy=False), copy=False)
+        base = exp.select("*", copy=False).from_(ranked.subquery("b", copy=False), copy=False).where(exp.LTE(this=col("rn"), expression=number(expr.latest)), copy=False)
     return _OWN[expr.function](expr, base) if expr.function in _OWN else _limited(expr, base, rows)
 
 
@@ -277,7 +277,7 @@ def _limited(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
             value = exp.Count(this=exp.Distinct(expressions=[col("d", "r")]))
         case _:
             value = INLINE[expr.function](expr, worked, None)
-    return exp.select(col("key"), value.as_("answer")).from_(base.subquery("r")).group_by(col("key"))
+    return exp.select(col("key"), value.as_("answer", copy=False), copy=False).from_(base.subquery("r", copy=False), copy=False).group_by(col("key"), copy=False)
 
 
 class _WorkedRows(StreamRows):
@@ -307,22 +307,22 @@ def _top(expr: Aggregate, base: exp.Select) -> exp.Select:
     if expr.by is not None and expr.by.kind == FLOAT:
         measure = cast(measure, "DOUBLE")
     groups = (
-        exp.select(col("key"), col("v"), measure.as_("m"), exp.Max(this=col("time")).as_("t"))
-        .from_(base.subquery("b"))
-        .where(_present(col("v")))
-        .group_by(col("key"), col("v"))
+        exp.select(col("key"), col("v"), measure.as_("m", copy=False), exp.Max(this=col("time")).as_("t", copy=False), copy=False)
+        .from_(base.subquery("b", copy=False), copy=False)
+        .where(_present(col("v")), copy=False)
+        .group_by(col("key"), col("v"), copy=False)
     )
     order: list[exp.Expression] = [
         exp.Ordered(this=col("m"), desc=True, nulls_first=False),
         exp.Ordered(this=col("t"), desc=True),
         exp.Ordered(this=col("v")),
     ]
-    ranked = exp.select(col("key"), col("v"), _row_number([col("key")], order).as_("rn")).from_(groups.subquery("g"))
+    ranked = exp.select(col("key"), col("v"), _row_number([col("key")], order).as_("rn", copy=False), copy=False).from_(groups.subquery("g", copy=False), copy=False)
     if (expr.n or 1) == 1:
-        return exp.select(col("key"), col("v").as_("answer")).from_(ranked.subquery("k")).where(equals(col("rn"), number(1)))
+        return exp.select(col("key"), col("v").as_("answer", copy=False), copy=False).from_(ranked.subquery("k", copy=False), copy=False).where(equals(col("rn"), number(1)), copy=False)
     listed = exp.ArrayAgg(this=exp.Order(this=col("v"), expressions=[exp.Ordered(this=col("rn"))]))
     few = exp.LTE(this=col("rn"), expression=number(expr.n or 1))
-    return exp.select(col("key"), listed.as_("answer")).from_(ranked.subquery("k")).where(few).group_by(col("key"))
+    return exp.select(col("key"), listed.as_("answer", copy=False), copy=False).from_(ranked.subquery("k", copy=False), copy=False).where(few, copy=False).group_by(col("key"), copy=False)
 
 
 def _streak(expr: Aggregate, base: exp.Select) -> exp.Select:
@@ -330,18 +330,18 @@ def _streak(expr: Aggregate, base: exp.Select) -> exp.Select:
     unit = {"1d": "day", "1w": "week", "1mo": "month", "3mo": "quarter", "1y": "year"}[expr.length.text]
     begins = [fn("date_trunc", text(unit), col(name)) for name in ("d", "today")]
     back = fn("date_diff", text(unit), begins[0], begins[1])
-    periods = exp.select(col("key"), cast(back, "BIGINT").as_("k")).from_(base.subquery("b")).distinct()
+    periods = exp.select(col("key"), cast(back, "BIGINT").as_("k", copy=False), copy=False).from_(base.subquery("b", copy=False), copy=False).distinct()
     numbered = exp.select(
-        col("key"), col("k"), _row_number([col("key")], [exp.Ordered(this=col("k"))]).as_("rn"),
-        exp.Window(this=exp.Min(this=col("k")), partition_by=[col("key")]).as_("start"),
-    ).from_(periods.subquery("p"))  # fmt: skip
+        col("key"), col("k"), _row_number([col("key")], [exp.Ordered(this=col("k"))]).as_("rn", copy=False),
+        exp.Window(this=exp.Min(this=col("k")), partition_by=[col("key")]).as_("start", copy=False), copy=False
+    ).from_(periods.subquery("p", copy=False), copy=False)  # fmt: skip
     unbroken = equals(exp.Sub(this=col("k"), expression=col("rn")), exp.Sub(this=col("start"), expression=number(1)))
     recent = exp.LTE(this=col("start"), expression=number(1))
     return (
-        exp.select(col("key"), exp.Count(this=_STAR.copy()).as_("answer"))
-        .from_(numbered.subquery("n"))
-        .where(exp.And(this=unbroken, expression=recent))
-        .group_by(col("key"))
+        exp.select(col("key"), exp.Count(this=_STAR.copy()).as_("answer", copy=False), copy=False)
+        .from_(numbered.subquery("n", copy=False), copy=False)
+        .where(exp.And(this=unbroken, expression=recent), copy=False)
+        .group_by(col("key"), copy=False)
     )
 
 
@@ -351,9 +351,9 @@ def _gap(extreme: type[exp.Min] | type[exp.Max]) -> Callable[[Aggregate, exp.Sel
             this=exp.Anonymous(this="lag", expressions=[fn("epoch_us", col("time"))]),
             partition_by=[col("key")], order=exp.Order(expressions=[exp.Ordered(this=col("pos"))]),
         )  # fmt: skip
-        gaps = exp.select(col("key"), exp.Sub(this=fn("epoch_us", col("time")), expression=before).as_("gap")).from_(base.subquery("b"))
+        gaps = exp.select(col("key"), exp.Sub(this=fn("epoch_us", col("time")), expression=before).as_("gap", copy=False), copy=False).from_(base.subquery("b", copy=False), copy=False)
         days = exp.Div(this=cast(extreme(this=col("gap")), "DOUBLE"), expression=literal(_US_PER_DAY, FLOAT), typed=False, safe=False)
-        return exp.select(col("key"), days.as_("answer")).from_(gaps.subquery("g")).group_by(col("key"))
+        return exp.select(col("key"), days.as_("answer", copy=False), copy=False).from_(gaps.subquery("g", copy=False), copy=False).group_by(col("key"), copy=False)
 
     return build
 

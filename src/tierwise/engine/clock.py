@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Final
 
 from sqlglot import exp
 
@@ -50,8 +51,11 @@ class Clock:
         if of_row:
             before = [change for change in changes if change[0] <= self.earliest - timedelta(days=2)]
             first = before[-1][1] if before else first
-            changes = changes[len(before) :]
-        return _shift(instant, first, changes, lambda change, before, after: change, 1)
+            last = self.fixed or datetime.max
+            changes = [change for change in changes[len(before) :] if change[0] <= last]
+        if of_row or len(changes) <= _FEW:
+            return _shift(instant, first, changes, _at_change, 1)
+        return fn(_LOCAL_TIME, instant)
 
     def local_date(self, instant: exp.Expression, of_row: bool = False) -> exp.Expression:
         """Return the local date of a UTC instant."""
@@ -59,13 +63,23 @@ class Clock:
 
     def to_utc(self, wall: exp.Expression) -> exp.Expression:
         """Return the UTC instant of a wall time; what does not exist moves forward, what exists twice is the first."""
-        return _shift(
-            wall, self.zone.first_offset, self.zone.changes, lambda change, before, after: change + max(before, after), -1
-        )  # fmt: skip
+        if len(self.zone.changes) <= _FEW:
+            return _shift(wall, self.zone.first_offset, self.zone.changes, _at_wall_change, -1)
+        return fn(_UTC_TIME, wall)
 
     def midnight(self, day: exp.Expression) -> exp.Expression:
         """Return the instant at which a local date begins."""
         return self.to_utc(cast(day, "TIMESTAMP"))
+
+    def macros(self) -> Mapping[str, exp.Expression]:
+        """Return the functions of one argument ``w`` that a backend must define before this clock's SQL runs."""
+        if len(self.zone.changes) <= _FEW:
+            return {}
+        first, changes, wall = self.zone.first_offset, self.zone.changes, exp.Paren(this=exp.column("w"))
+        return {
+            _LOCAL_TIME: _shift(wall, first, changes, _at_change, 1),
+            _UTC_TIME: _shift(wall.copy(), first, changes, _at_wall_change, -1),
+        }
 
     # -- arithmetic -------------------------------------------------------------------------------------------------
 
@@ -103,13 +117,37 @@ class Clock:
         return self.zone.to_utc(datetime.combine(self.zone.day_of(instant), time()))
 
 
+#: Zones with more offset changes than this are converted by a function that the backend defines once.
+_FEW: Final = 16
+_LOCAL_TIME: Final = "local_time"
+_UTC_TIME: Final = "utc_time"
+
 _Edge = Callable[[datetime, timedelta, timedelta], datetime]
+
+
+def _at_change(change: datetime, before: timedelta, after: timedelta) -> datetime:
+    return change
+
+
+def _at_wall_change(change: datetime, before: timedelta, after: timedelta) -> datetime:
+    return change + max(before, after)
 
 
 def _shift(
     value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]], edge: _Edge, sign: int
 ) -> exp.Expression:
-    """Add the offset in force, found by halving the list of changes (a CASE of logarithmic depth)."""
+    """Add the offset in force; a value that is itself long is bound once, by a lambda over a list of one."""
+    if not changes or isinstance(value, exp.Column):
+        return _halve(value, first, changes, edge, sign)
+    bound = exp.column("v")
+    chosen = exp.Lambda(this=_halve(bound, first, changes, edge, sign), expressions=[exp.to_identifier("v")])
+    return fn("list_extract", fn("list_transform", exp.Array(expressions=[value]), chosen), number(1))
+
+
+def _halve(
+    value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]], edge: _Edge, sign: int
+) -> exp.Expression:
+    """Find the offset in force by halving the list of changes: a CASE of logarithmic depth."""
     if not changes:
         micros = first // timedelta(microseconds=1)
         return value if micros == 0 else exp.Add(this=value, expression=interval_micros(sign * micros))
@@ -117,6 +155,6 @@ def _shift(
     before = changes[middle - 1][1] if middle else first
     at, after = changes[middle]
     return when(
-        [(exp.LT(this=value.copy(), expression=timestamp(edge(at, before, after))), _shift(value.copy(), first, changes[:middle], edge, sign))],
-        _shift(value.copy(), after, changes[middle + 1 :], edge, sign),
+        [(exp.LT(this=value.copy(), expression=timestamp(edge(at, before, after))), _halve(value.copy(), first, changes[:middle], edge, sign))],
+        _halve(value.copy(), after, changes[middle + 1 :], edge, sign),
     )  # fmt: skip

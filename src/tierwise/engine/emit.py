@@ -12,7 +12,7 @@ from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, I
 from tierwise.definitions.language.times import Duration
 from tierwise.definitions.language.typed import Apply, AsOf, ColumnOf, Const, Expr, ParameterOf, Value
 from tierwise.engine.clock import Clock
-from tierwise.engine.sql import all_of, cast, coalesce, equals, fn, literal, null, number, physical, text, try_cast, when
+from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, number, physical, text, try_cast, when
 
 __all__ = ["Emitter"]
 

@@ -52,8 +52,8 @@ class _Joins:
 
     def add_to(self, select: exp.Select) -> exp.Select:
         for name, key, alias in self.found:
-            table = exp.to_table(self.source.lookups[name]).as_(alias)
-            select = select.join(table, on=equals(col("key", alias), key), join_type="left")
+            table = exp.to_table(self.source.lookups[name]).as_(alias, copy=False)
+            select = select.join(table, on=equals(col("key", alias), key), join_type="left", copy=False)
         return select
 
 
@@ -154,36 +154,36 @@ class Compiler:
 
     def from_stream(self, table: str, joined: bool, before: str) -> exp.Select:
         """Return ``SELECT FROM stream r [JOIN spine s]``."""
-        select = exp.Select().from_(exp.to_table(table).as_("r"))
+        select = exp.Select().from_(exp.to_table(table).as_("r", copy=False), copy=False)
         if joined:
-            select = select.join(exp.to_table(before).as_("s"), on=equals(col("customer_id", "s"), col("customer_id", "r")))
+            select = select.join(exp.to_table(before).as_("s", copy=False), on=equals(col("customer_id", "s"), col("customer_id", "r")), copy=False)
         return select
 
     def shared(self, stream: str, bucket: int | None, joined: bool, members: Sequence[tuple[Aggregate, str]], before: str) -> exp.Select:
         joins = _Joins(self.source)
         rows = self.rows(stream, joined, joins)
         select = self.from_stream(self.source.streams[stream], joined, before)
-        select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of))
+        select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
         if bucket is not None and self.clock.fixed is not None:
             lowest = min(low for expr, _ in members if (low := self.lowest(expr.window)) is not None)
-            select = select.where(exp.GTE(this=rows.time, expression=literal(lowest, INSTANT)))
-        select = select.select(rows.key.as_("key"))
+            select = select.where(exp.GTE(this=rows.time, expression=literal(lowest, INSTANT)), copy=False)
+        select = select.select(rows.key.as_("key", copy=False), copy=False)
         for expr, cell in members:
             conditions = rows.conditions(expr)
-            condition = exp.and_(*conditions) if conditions else None
-            select = select.select(INLINE[expr.function](expr, rows, condition).as_(cell, quoted=True))
-        return joins.add_to(select).group_by(rows.key)
+            condition = exp.and_(*conditions, copy=False) if conditions else None
+            select = select.select(INLINE[expr.function](expr, rows, condition).as_(cell, quoted=True, copy=False), copy=False)
+        return joins.add_to(select).group_by(rows.key, copy=False)
 
     def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
         joins = _Joins(self.source)
         rows = self.rows(expr.stream, joined, joins)
         base = self.from_stream(self.source.streams[expr.stream], joined, before)
-        base = base.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of))
+        base = base.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
         # lookups of the conditions join the inner SELECT: make them known first
         probe = own_pass(expr, rows, base)
         if joins.found:
             probe = own_pass(expr, rows, joins.add_to(base))
-        return exp.select(col("key"), col("answer").as_(cell, quoted=True)).from_(probe.subquery("o"))
+        return exp.select(col("key"), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(probe.subquery("o", copy=False), copy=False)
 
     def attributes(self, before: str) -> exp.Select:
         """Each attribute's newest known value at as_of, or its first known one."""
@@ -191,15 +191,15 @@ class Compiler:
         select = self.from_stream(self.source.records, joined, before)
         key = col("key", "s") if joined else col("customer_id", "r")
         as_of = col("as_of", "s") if self.clock.fixed is None else self.clock.as_of
-        select = select.select(key.as_("key"))
+        select = select.select(key.as_("key", copy=False), copy=False)
         for name, cell in self.cells.attributes.items():
             value, pos = col(name, "r"), col("pos", "r")
             known = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=null())))
             by_now = exp.And(this=known, expression=exp.LTE(this=col("time", "r"), expression=as_of.copy()))
             newest = filtered(fn("arg_max", value, pos), by_now)
             first = filtered(fn("arg_min", value.copy(), pos.copy()), known.copy())
-            select = select.select(exp.Coalesce(this=newest, expressions=[first]).as_(cell, quoted=True))
-        return select.group_by(key)
+            select = select.select(exp.Coalesce(this=newest, expressions=[first]).as_(cell, quoted=True, copy=False), copy=False)
+        return select.group_by(key, copy=False)
 
     # -- the stage's table ------------------------------------------------------------------------------------------
 
@@ -213,19 +213,19 @@ class Compiler:
             answers: table of each population cell's answers, by cell.
         """
         of_cell = {cell: expr for expr, cell in self.cells.aggregates.items()}
-        select = exp.select("t.*").from_(exp.to_table(before).as_("t"))
+        select = exp.select("t.*", copy=False).from_(exp.to_table(before).as_("t", copy=False), copy=False)
         for index, (table, cells) in enumerate(passes):
             alias = f"q{index}"
-            select = select.join(exp.to_table(table).as_(alias), on=equals(col("key", alias), col("key", "t")), join_type="left")
+            select = select.join(exp.to_table(table).as_(alias, copy=False), on=equals(col("key", alias), col("key", "t")), join_type="left", copy=False)
             for cell in cells:
                 value: exp.Expression = col(cell, alias)
                 if cell in of_cell:
                     value = of_nothing(of_cell[cell], value)
-                select = select.select(value.as_(cell, quoted=True))
+                select = select.select(value.as_(cell, quoted=True, copy=False), copy=False)
         for index, (cell, table) in enumerate(answers.items()):
             alias = f"d{index}"
-            select = select.join(exp.to_table(table).as_(alias), on=equals(col("key", alias), col("key", "t")), join_type="left")
-            select = select.select(col("answer", alias).as_(cell, quoted=True))
+            select = select.join(exp.to_table(table).as_(alias, copy=False), on=equals(col("key", alias), col("key", "t")), join_type="left", copy=False)
+            select = select.select(col("answer", alias).as_(cell, quoted=True, copy=False), copy=False)
         for layer in self.cells.layers(stage):
             select = self.layer(layer, select)
         return select
@@ -233,9 +233,9 @@ class Compiler:
     def layer(self, named: Sequence[Named], inner: exp.Select) -> exp.Select:
         joins = _Joins(self.source)
         emitter = self.emitter("t", joins)
-        select = exp.select("t.*").from_(inner.subquery("t"))
+        select = exp.select("t.*", copy=False).from_(inner.subquery("t", copy=False), copy=False)
         for cell in named:
-            select = select.select(self.named(cell, emitter).as_(cell.name, quoted=True))
+            select = select.select(self.named(cell, emitter).as_(cell.name, quoted=True, copy=False), copy=False)
         return joins.add_to(select)
 
     def named(self, cell: Named, emitter: Emitter) -> exp.Expression:
@@ -255,11 +255,11 @@ class Compiler:
         inside = emitter.certain(node.among) if node.among is not None else exp.true()
         by = cast(emitter.value(node.by), "VARCHAR") if node.by is not None else cast(null(), "VARCHAR")
         select = exp.select(
-            col("key", "t").as_("key"), scaled(x, node.x.kind).as_("x"), plain(x.copy(), node.x.kind).as_("plain"),
-            by.as_("by_value"), inside.as_("inside"),
-        ).from_(exp.to_table(table).as_("t"))  # fmt: skip
+            col("key", "t").as_("key", copy=False), scaled(x, node.x.kind).as_("x", copy=False), plain(x.copy(), node.x.kind).as_("plain", copy=False),
+            by.as_("by_value", copy=False), inside.as_("inside", copy=False), copy=False
+        ).from_(exp.to_table(table).as_("t", copy=False), copy=False)  # fmt: skip
         if self.clock.fixed is None:
-            select = select.select(col("as_of", "t").as_("as_of"))
+            select = select.select(col("as_of", "t").as_("as_of", copy=False), copy=False)
         return joins.add_to(select)
 
     def published(self, node: Population, table: str) -> exp.Select:
@@ -268,11 +268,11 @@ class Compiler:
         if node.by is not None:
             known.append(exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value"), expression=null()))))
         return (
-            exp.select(col("by_value"), col("x"), exp.Count(this=exp.Star()).as_("n"))
-            .from_(self.measured(node, table).subquery("m"))
-            .where(exp.and_(*known))
-            .group_by(col("by_value"), col("x"))
-            .order_by(col("by_value"), col("x"))
+            exp.select(col("by_value"), col("x"), exp.Count(this=exp.Star()).as_("n", copy=False), copy=False)
+            .from_(self.measured(node, table).subquery("m", copy=False), copy=False)
+            .where(exp.and_(*known, copy=False), copy=False)
+            .group_by(col("by_value"), col("x"), copy=False)
+            .order_by(col("by_value"), col("x"), copy=False)
         )
 
     def answer(self, node: Population, table: str, steps: str, groups: str) -> exp.Select:
@@ -285,24 +285,24 @@ class Compiler:
             groups: table (version, by_value, size, mean, deviation, lowest).
         """
         moments = self.clock.fixed is None
-        inner = exp.select("m.*", *(col(c, "g").as_(c) for c in ("version", "size", "mean", "deviation")))
-        inner = inner.from_(self.measured(node, table).subquery("m"))
+        inner = exp.select("m.*", *(col(c, "g").as_(c, copy=False) for c in ("version", "size", "mean", "deviation")), copy=False)
+        inner = inner.from_(self.measured(node, table).subquery("m", copy=False), copy=False)
         same_group: exp.Expression = fn("coalesce", col("by_value", "m"), text(""))
         same_group = equals(same_group, col("by_value", "g"))
         if moments:
             version = exp.GTE(this=col("as_of", "m"), expression=col("version", "g"))
-            inner = inner.join(exp.to_table(groups).as_("g"), on=exp.And(this=same_group, expression=version), join_type="asof left")
+            inner = inner.join(exp.to_table(groups).as_("g", copy=False), on=exp.And(this=same_group, expression=version), join_type="asof left", copy=False)
         else:
-            inner = inner.join(exp.to_table(groups).as_("g"), on=same_group, join_type="left")
+            inner = inner.join(exp.to_table(groups).as_("g", copy=False), on=same_group, join_type="left", copy=False)
         needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
-        outer = exp.select(col("key", "m").as_("key"))
+        outer = exp.select(col("key", "m").as_("key", copy=False), copy=False)
         value = self.place(node) if needs_step else self.spread(node)
         usable = exp.and_(
             col("inside", "m"), exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
             exp.Not(this=exp.Paren(this=exp.Is(this=col("size", "m"), expression=null()))),
-            *([exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value", "m"), expression=null())))] if node.by is not None else []),
+            *([exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value", "m"), expression=null())))] if node.by is not None else []), copy=False
         )  # fmt: skip
-        outer = outer.select(when([(usable, value)]).as_("answer")).from_(inner.subquery("m"))
+        outer = outer.select(when([(usable, value)]).as_("answer", copy=False), copy=False).from_(inner.subquery("m", copy=False), copy=False)
         if needs_step:
             ranked = node.function in ("rank", "in_top")
             at_or_below = ranked if node.best == "high" else node.function == "percent_rank"
@@ -310,9 +310,9 @@ class Compiler:
             on = exp.and_(
                 equals(fn("coalesce", col("by_value", "m"), text("")), col("by_value", "p")),
                 equals(col("version", "m"), col("version", "p")),
-                compare(this=col("x", "m"), expression=col("value", "p")),
+                compare(this=col("x", "m"), expression=col("value", "p")), copy=False
             )
-            outer = outer.join(exp.to_table(steps).as_("p"), on=on, join_type="asof left")
+            outer = outer.join(exp.to_table(steps).as_("p", copy=False), on=on, join_type="asof left", copy=False)
         return outer
 
     def place(self, node: Population) -> exp.Expression:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from sqlglot import exp
@@ -69,12 +70,21 @@ def null() -> exp.Expression:
 
 def cast(value: exp.Expression, to: str) -> exp.Expression:
     """Return a cast that fails on a value that does not fit."""
-    return exp.Cast(this=value, to=exp.DataType.build(to, dialect="duckdb"))
+    return exp.Cast(this=value, to=_type(to))
+
+
+@lru_cache(maxsize=256)
+def _parsed_type(name: str) -> exp.DataType:
+    return exp.DataType.build(name, dialect="duckdb")
+
+
+def _type(name: str) -> exp.DataType:
+    return _parsed_type(name).copy()
 
 
 def try_cast(value: exp.Expression, to: str) -> exp.Expression:
     """Return a cast that is NULL for a value that does not fit."""
-    return exp.TryCast(this=value, to=exp.DataType.build(to, dialect="duckdb"))
+    return exp.TryCast(this=value, to=_type(to))
 
 
 def timestamp(value: datetime) -> exp.Expression:

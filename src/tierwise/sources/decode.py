@@ -192,7 +192,7 @@ def _utf16_without_mark(head: bytes) -> str:
     """Return the byte order of a text in which the one half of every ASCII character is NUL, or nothing."""
     head = head[: len(head) // 2 * 2]
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if even + odd < 0.1 * len(head):
+    if even + odd < max(4, 0.1 * len(head)):
         return ""
     name = "utf-16-le" if odd > even else "utf-16-be"
     if min(even, odd) > 0.05 * (even + odd):

@@ -96,6 +96,7 @@ ROWS = (
         ('first(s.t, since="2026-01-03")', "y"),
         ("nth(s.n, 2)", 7),
         ("nth(s.t, 2)", "y"),
+        ("nth(s.n, 3)", 1),
         ("nth(s.n, 4)", None),
         ("top(s.t)", "x"),
         ('score(s, half_life="1d")', 0.5**10 + 2 * 0.5**8 + 0.5**0.5),
@@ -182,6 +183,7 @@ def test_top() -> None:
     assert over("top(s.t, by=sum(s.n))", negative) == "q"  # a sum of missing values is 0
     assert over("top(s.n)", [row("2026-01-01", "a", n=10), row("2026-01-01", "b", n=9)]) == 9
     assert over("top(s.t, where=n is not None)", rows) == "p"
+    assert over("top(s.t)", [*rows, row("2026-01-01", "h", t="Z")]) == "Z"
     assert over("top(s.t, latest=3)", rows) == "Z"
 
 
@@ -196,6 +198,7 @@ def test_top() -> None:
         ("1w", "2026-03-15 12:00", ["2026-03-08 23:59", "2026-02-22"], 1),
         ("1mo", "2026-01-15 12:00", ["2025-12-31", "2025-11-01", "2025-09-30"], 2),
         ("3mo", "2026-04-01 12:00", ["2026-03-31", "2025-12-31", "2025-06-30"], 2),
+        ("3mo", "2026-04-01 12:00", ["2026-01-01", "2025-12-31"], 2),
         ("1y", "2026-04-01 12:00", ["2026-01-01", "2025-12-31", "2023-01-01"], 2),
     ],
 )
@@ -285,7 +288,7 @@ def order(time: str, number: str | None, amount: str | None, **values: Value) ->
 def test_kept_orders() -> None:
     orders = [
         order("2026-01-01", "1", "100.00"),
-        order("2026-01-02", "2", "50.00"),
+        order("2026-01-02", "2", "50.00", cancelled=False),
         order("2026-01-03", "3", "0.00"),
         order("2026-01-04", "4", None),
         order("2026-01-05", "5", "30.00", cancelled=True),

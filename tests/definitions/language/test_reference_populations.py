@@ -82,6 +82,7 @@ def test_alone_and_among_equals() -> None:
     assert all_of("quintile(x)", world_of(x=[3])) == [1]
     assert all_of("percent_rank(x)", world_of(x=[3, 3])) == [0.0, 0.0]
     assert all_of("above_mean(x)", world_of(x=[3, 3])) == [False, False]
+    assert all_of('above_mean(x, best="low")', world_of(x=[3, 3])) == [False, False]
     assert all_of("rank(x)", world_of(x=[None])) == [None]
     assert all_of("in_top(x, n=1)", world_of(x=[None])) == [False]
 

@@ -360,7 +360,8 @@ class Checker:
                 return None
             pairs.append(pair)
         constants = [pair[1] for pair in pairs if isinstance(pair[1], Const)]
-        if len(constants) == len(pairs) and value.kind != FLOAT and len({str(pair[0]) for pair in pairs}) == 1:
+        alike = len({pair[0] for pair in pairs}) == 1 and len({item.kind for item in constants}) == 1
+        if len(constants) == len(pairs) and value.kind != FLOAT and alike:
             listed = Const(tuple(item.value for item in constants), kind=list_of(constants[0].kind), address=inside)
             return Apply(op, (pairs[0][0], listed), kind=BOOLEAN, address=address)
         tests: tuple[Expr, ...] = tuple(Apply("==", pair, kind=BOOLEAN, address=address) for pair in pairs)

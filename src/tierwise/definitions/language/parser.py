@@ -34,6 +34,8 @@ _FULL_WIDTH: Final = {
 _WORDS: Final = frozenset({"and", "or", "not", "in", "is", "None", "True", "False", "if", "else", "lambda", "await", "for"})
 _BINARY: Final = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARE: Final = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+#: The keys of a call in the JSON of a tree.
+_NOT_OPTIONS: Final = frozenset({"call", "args", "stream", "column"})
 #: Options of stream functions whose bare names are columns of the row.
 _ROW_OPTIONS: Final = frozenset({"where", "of"})
 
@@ -87,10 +89,8 @@ def excerpt(text: str, span: Span) -> str:
 
 def decimal_literal(text: str) -> Decimal | None:
     """Return the decimal written so, or None when it has more than 12 digits before or 6 after the point."""
-    value = Decimal(text)
-    if abs(value) >= 10**12 or -value.normalize().as_tuple().exponent > 6:  # type: ignore[operator]
-        return None
-    return value
+    whole, _, fraction = text.partition(".")
+    return Decimal(text) if len(whole.lstrip("0")) <= 12 and len(fraction.rstrip("0")) <= 6 else None
 
 
 def _width(text: str) -> int:
@@ -105,8 +105,6 @@ class _Parser:
     def run(self, rows: bool) -> Node:
         if len(self.text) > MAX_CHARACTERS:
             self.fail(Span(0, 1), f"the expression has {len(self.text):,} characters; {MAX_CHARACTERS:,} are allowed", "limit", hint="give parts of it names of their own (tags), and use the names")  # fmt: skip
-        if not self.text.strip():
-            self.fail(Span(0, 0), "the expression is empty")
         self.scan_characters()
         self.scan_tokens()
         tree = self.python_tree()
@@ -128,25 +126,33 @@ class _Parser:
     # -- before Python sees it --------------------------------------------------------------------------------------
 
     def scan_characters(self) -> None:
-        """Refuse control characters anywhere, and full-width look-alikes outside quoted text."""
-        quote = ""
-        escaped = False
-        for index, char in enumerate(self.text):
-            if char == "\0" or 0xD800 <= ord(char) <= 0xDFFF or char in "\x0b\x0c":
+        """Refuse control characters anywhere, and full-width look-alikes outside quoted text and comments."""
+        text, quote, index, said = self.text, "", 0, False
+        while index < len(text):
+            char = text[index]
+            if char in "\0\x0b\x0c" or 0xD800 <= ord(char) <= 0xDFFF or (char == "\r" and text[index : index + 2] != "\r\n"):
                 self.fail(Span(index, index + 1), f"the character U+{ord(char):04X} cannot stand in an expression")
-            if quote:
-                if escaped:
-                    escaped = False
-                elif char == "\\":
-                    escaped = True
-                elif char == quote or char == "\n":
+            if quote == "#":
+                quote = "" if char == "\n" else quote
+            elif quote:
+                if char == "\\":
+                    index += 1 if text[index + 1 : index + 2] not in ("\0", "\r") else 0
+                elif text.startswith(quote, index) or (char == "\n" and len(quote) == 1):
+                    index += len(quote) - 1
                     quote = ""
+            elif char == "#":
+                quote = "#"
             elif char in "\"'":
-                quote = char
+                quote, said = (char * 3 if text.startswith(char * 3, index) else char), True
+                index += len(quote) - 1
             elif char in _FULL_WIDTH:
                 wanted = _FULL_WIDTH[char]
                 shown = "a space" if wanted == " " else f"`{wanted}`"
                 self.fail(Span(index, index + 1), f"`{char}` is a full-width or typographic character", hint=f"did you mean {shown}?")  # fmt: skip
+            said = said or not (char.isspace() or quote)
+            index += 1
+        if not said:
+            self.fail(Span(0, 0), "the expression is empty")
 
     def scan_tokens(self) -> None:
         """Refuse too many tokens, too deep brackets, and names that are not what they look like."""
@@ -171,6 +177,10 @@ class _Parser:
                     depth -= 1
                     if depth == 0 and span.start < len(self.text):
                         self.fail(span, f"`{token.string}` closes nothing")
+                elif token.type == tokenize.STRING:
+                    self.scan_escapes(token.string, span.start)
+                elif token.type == tokenize.NUMBER and (self.text[span.end : span.end + 1].isidentifier()):
+                    self.fail(span, f"a space is missing after {token.string}", hint="a name does not begin with a digit")
                 elif token.type == tokenize.NAME and keyword.iskeyword(token.string) and token.string not in _WORDS:
                     self.fail(span, f"`{token.string}` is a reserved word and cannot be a name", "bad-name", hint=f'a file\'s column of this name is written column("{token.string}"); anything else needs another name')  # fmt: skip
                 elif token.type == tokenize.NAME and unicodedata.normalize("NFKC", token.string) != token.string:
@@ -178,6 +188,16 @@ class _Parser:
                     self.fail(span, f"the name `{token.string}` would be read as `{plain}`", "bad-name", hint=f"write `{plain}`")  # fmt: skip
         except (tokenize.TokenError, IndentationError):
             return  # Python's own parser says it better
+
+    def scan_escapes(self, written: str, start: int) -> None:
+        """Refuse a backslash that Python would warn about or read as a number of an eight-digit system."""
+        opening = written.find(written[-1])
+        if "r" in written[:opening].lower():
+            return
+        for match in re.finditer(r"\\(.)", written, re.DOTALL):
+            if match[1] not in "\\\"'\nabfnrtvxuUN":
+                at = Span(start + match.start(), start + match.end())
+                self.fail(at, f"`{match[0]}` has no meaning in a text", hint=f"a backslash itself is written twice: `\\{match[0]}`")
 
     def python_tree(self) -> ast.expr:
         try:
@@ -227,8 +247,6 @@ class _Parser:
                 return Op("not", (self.convert(operand, rows, down),), at=at)
             case ast.UnaryOp(ast.USub(), operand):
                 return Op("neg", (self.convert(operand, rows, down),), at=at)
-            case ast.BinOp(operator=None):
-                raise AssertionError
             case ast.BinOp():
                 return self.binary(tree, at, rows, down)
             case ast.Compare():
@@ -249,12 +267,12 @@ class _Parser:
         if isinstance(value, bool):
             return Literal(value, at=at)
         if isinstance(value, str):
-            return Literal(unicodedata.normalize("NFC", value), at=at)
+            return Literal(unicodedata.normalize("NFC", self.sound(value, at)), at=at)
         if isinstance(value, int | float) and re.fullmatch(r"[0-9_]+(\.[0-9][0-9_]*)?|\.[0-9][0-9_]*", written):
             plain = written.replace("_", "")
             if plain.isdigit():
                 if int(plain) >= 2**63:
-                    self.fail(at, f"{written} is too large; whole numbers have at most 18 digits")
+                    self.fail(at, f"{written} is too large; the largest whole number is {2**63 - 1:,}")
                 return Literal(int(plain), at=at)
             decimal = decimal_literal(plain)
             if decimal is None:
@@ -265,6 +283,13 @@ class _Parser:
         if isinstance(value, int | float | complex):
             self.fail(at, f"{written} is not a number of the language", hint="write it with digits and one point, 19.90")
         self.fail(at, f"{written} is not in the language", hint='write the text in plain quotes, "…"')
+
+    def sound(self, text: str, at: Span) -> str:
+        """Return a text unless it holds, by an escape, what no database and no file can hold."""
+        for char in text:
+            if char == "\0" or 0xD800 <= ord(char) <= 0xDFFF:
+                self.fail(at, f"the character U+{ord(char):04X} cannot stand in a text")
+        return text
 
     def attribute(self, tree: ast.Attribute, at: Span, rows: bool) -> Node:
         if isinstance(tree.value, ast.Name):
@@ -287,7 +312,7 @@ class _Parser:
         if name == "column" and rows:
             match tree:
                 case ast.Call(args=[ast.Constant(str(column))], keywords=[]):
-                    return Column(column, at=at)
+                    return Column(self.sound(column, at), at=at)
             self.fail(at, 'column() takes one quoted column name, column("Order ID")')
         function = FUNCTIONS.get(name)
         if function is None:
@@ -319,6 +344,8 @@ class _Parser:
             at = self.span(option)
             if option.arg is None:
                 self.fail(at, "`**` before an argument is not in the language")
+            if option.arg in _NOT_OPTIONS:
+                self.fail(at, f"`{option.arg}=` is not an option of any function", "argument")
             if option.arg in found:
                 self.fail(at, f"`{option.arg}=` is given twice", "argument")
             found[option.arg] = self.convert(option.value, rows or option.arg in row_options, depth)
@@ -341,10 +368,9 @@ class _Parser:
         return Op(word, tuple(self.convert(operand, rows, depth) for operand in reversed(operands)), at=at)
 
     def bracketed(self, tree: ast.BinOp) -> bool:
-        """Whether the written sum stands in brackets of its own: then it stays a node of its own."""
-        start, end = self.span(tree).start, self.span(tree).end
-        before, after = self.text[:start].rstrip(), self.text[end:].lstrip()
-        return before.endswith("(") and after.startswith(")")
+        """Whether a sum that others are added to stands in brackets of its own: then it stays a node of its own."""
+        after = self.span(tree).end
+        return re.compile(r"(?:\s|\\\n|#[^\n]*)*\)").match(self.text, after) is not None
 
     def compare(self, tree: ast.Compare, at: Span, rows: bool, depth: int) -> Node:
         operands = [tree.left, *tree.comparators]
@@ -396,7 +422,7 @@ def problem_at(text: str, span: Span, place: Place, code: str, message: str, hin
 def _explain(message: str, text: str, at: int) -> tuple[str, str, str]:
     """Turn Python's words into (message, code, hint)."""
     near = text[max(0, at - 1) : at + 2]
-    if "Maybe you meant '=='" in message or ("=" in near and "==" not in near and "invalid syntax" in message):
+    if "Maybe you meant '=='" in message or ("invalid syntax" in message and re.search(r"(?<![<>=!])=(?![=<>])", near)):
         return "`=` does not compare", "syntax", "write == to compare"
     if "unterminated string" in message:
         return "a quote is opened and not closed", "syntax", 'close it with "'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import unicodedata
 from typing import Final
 
 from tierwise.definitions.language.nodes import (
@@ -65,7 +66,7 @@ def _plain(node: Node) -> str:
         case Name(name):
             return name
         case Column(name):
-            plain = name.isidentifier() and not keyword.iskeyword(name)
+            plain = name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
             return name if plain else f"column({quoted(name)})"
         case CustomerValue(name):
             return f"customer.{name}"

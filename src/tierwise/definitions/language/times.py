@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -14,7 +15,7 @@ __all__ = [
     "CALENDAR_WORDS", "Duration", "Zone", "add_months", "calendar_days", "parse_date", "parse_duration", "parse_instant",
 ]  # fmt: skip
 
-_DURATION: Final = re.compile(r"(\d{1,6})(mo|[mhdwy])")
+_DURATION: Final = re.compile(r"([0-9]{1,6})(mo|[mhdwy])")
 _MICROS: Final = {"m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 #: No duration is longer than this many years.
 _LONGEST_YEARS: Final = 200
@@ -108,8 +109,7 @@ def add_months(day: date, months: int) -> date:
     index = day.year * 12 + day.month - 1 + months
     year, month = divmod(index, 12)
     month += 1
-    last = (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
-    return date(year, month, min(day.day, last))
+    return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
 #: The calendar words of ``on=``: (unit, how many periods back).

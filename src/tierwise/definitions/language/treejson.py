@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+import unicodedata
+from decimal import Decimal
 from typing import Any
 
 from tierwise.definitions.language.functions import FUNCTIONS
@@ -155,17 +157,13 @@ def _literal(literal: object, kind: str, address: str) -> Literal:
     match literal, kind:
         case bool(), "boolean":
             return Literal(literal)
-        case str(), "integer" if literal.isdecimal() and literal.isascii() and int(literal) < 2**63:
+        case str(), "integer" if re.fullmatch(r"[0-9]{1,19}", literal) and int(literal) < 2**63:
             return Literal(int(literal))
-        case str(), "decimal" if literal.isascii():
-            try:
-                decimal = decimal_literal(literal) if "." in literal else None
-            except InvalidOperation:
-                decimal = None
-            if decimal is not None and decimal.is_finite() and decimal >= 0:
+        case str(), "decimal" if re.fullmatch(r"[0-9]+\.[0-9]+", literal):
+            if (decimal := decimal_literal(literal)) is not None:
                 return Literal(decimal)
         case str(), "text":
-            return Literal(literal)
+            return Literal(unicodedata.normalize("NFC", literal))
     raise _refusal(address, f"{literal!r} is not a literal of type {kind!r}")
 
 
@@ -180,9 +178,9 @@ def _call(value: dict[str, Any], name: str, address: str, depth: int) -> Node:
     for key, argument in value.items():
         if key in ("call", "args", "stream", "column"):
             continue
-        if isinstance(argument, bool | str):
-            named.append((key, Literal(argument)))
-        elif isinstance(argument, int) and 0 <= argument < 2**63:
+        if isinstance(argument, str):
+            named.append((key, Literal(unicodedata.normalize("NFC", argument))))
+        elif isinstance(argument, int) and 0 <= argument < 2**63:  # True and False among them
             named.append((key, Literal(argument)))
         else:
             named.append((key, _node(argument, _under(address, key), depth + 1)))

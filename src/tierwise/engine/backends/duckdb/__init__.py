@@ -1,0 +1,1 @@
+"""DuckDB: the backend of a laptop, and the serving copy of a cluster."""

@@ -1,0 +1,234 @@
+"""Evaluation: runs the compiled stages for a spine and a snapshot, publishing distributions where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+from sqlglot import exp
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.typed import Population
+from tierwise.engine.cells import Cells, Named
+from tierwise.engine.clock import Clock
+from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
+from tierwise.engine.plan import Compiler, Source
+from tierwise.engine.snapshot import Snapshot, Spine, everyone
+from tierwise.engine.sql import col, literal, null
+from tierwise.definitions.language.kinds import INSTANT
+
+__all__ = ["KNOWN_CUSTOMERS", "Backend", "Evaluator"]
+
+#: The engine's table of customers: customer_id, customer_key, known_since.
+KNOWN_CUSTOMERS: Final = "known_customers"
+
+
+class Backend(Protocol):
+    """What an engine's tables are worked with."""
+
+    def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int: ...
+    def register(self, name: str, table: pa.Table) -> None: ...
+    def define(self, name: str, body: exp.Expression) -> None: ...
+    def drop(self, name: str) -> None: ...
+    def arrow(self, select: exp.Expression) -> pa.Table: ...
+
+
+class Evaluator:
+    """Evaluates names for spines over one state of the engine's tables.
+
+    Args:
+        backend: where tables are and SELECTs run.
+        catalogue: the checked definitions.
+        source: names of the tables.
+        snapshot: what is frozen.
+        progress: called with (step, steps done, steps in all).
+    """
+
+    def __init__(
+        self, backend: Backend, catalogue: Catalogue, source: Source, snapshot: Snapshot,
+        progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    ) -> None:  # fmt: skip
+        self.backend, self.catalogue, self.source, self.snapshot, self.progress = backend, catalogue, source, snapshot, progress
+        self.published: dict[str, list[Distribution]] = {k: list(v) for k, v in (snapshot.distributions or {}).items()}
+        self._count = 0
+        self._temporary: list[str] = []
+        earliest = datetime.fromisoformat(catalogue.definitions.settings.earliest)
+        self._earliest = catalogue.zone.midnight(earliest.date())
+        for name, body in Clock(catalogue.zone, snapshot.as_of).macros().items():
+            backend.define(name, body)
+
+    def table(self, spine: Spine, wanted: Sequence[Named], *, base: tuple[str, Mapping[str, object]] | None = None) -> str:
+        """Compute the wanted cells; return the name of a temporary table (key, customer_id, …, names).
+
+        Args:
+            spine: who and when.
+            wanted: the cells.
+            base: (a table with customer_id, the names it already holds): those are not computed again.
+        """
+        known = {name: kind for name, kind in (base[1] if base else {}).items()}
+        cells = Cells(self.catalogue, available=known)  # type: ignore[arg-type]
+        for named in wanted:
+            if named.name not in known:
+                cells.want(named)
+        clock = Clock(self.catalogue.zone, spine.as_of, col("as_of", "t"), self._earliest)
+        limited = spine.kind != "everyone"
+        compiler = Compiler(cells, self.source, clock, self.snapshot.parameters, limited)
+        before = self.spine_table(spine, base[0] if base else None)
+        for stage in range(cells.last_stage + 1):
+            self.progress(f"stage {stage + 1}", stage, cells.last_stage + 1)
+            before = self.stage(cells, compiler, spine, stage, before)
+        return before
+
+    def evaluate(self, spine: Spine, names: Sequence[str]) -> pa.Table:
+        """Return customer_id, as_of and the names, one row a customer (or moment, in their order)."""
+        from tierwise.engine.cells import named_cell
+
+        table = self.table(spine, [named_cell(self.catalogue, name) for name in names])
+        as_of = col("as_of") if spine.kind == "moments" else self.fixed_as_of(spine).as_("as_of", copy=False)
+        select = exp.select(col("customer_id"), as_of, *(col(name) for name in names), copy=False).from_(_t(table), copy=False).order_by(col("key"), copy=False)
+        found = self.backend.arrow(select)
+        self.close()
+        return found
+
+    def close(self) -> None:
+        """Drop what was only needed on the way."""
+        for name in self._temporary:
+            self.backend.drop(name)
+        self._temporary.clear()
+
+    def fixed_as_of(self, spine: Spine) -> exp.Expression:
+        assert spine.as_of is not None
+        return literal(spine.as_of, INSTANT)
+
+    def temporary(self, prefix: str, select: exp.Expression) -> str:
+        self._count += 1
+        name = f"{prefix}{self._count}$"
+        self.backend.create(name, select, temporary=True)
+        self._temporary.append(name)
+        return name
+
+    def registered(self, prefix: str, table: pa.Table) -> str:
+        self._count += 1
+        name = f"{prefix}{self._count}$"
+        self.backend.register(name, table)
+        self._temporary.append(name)
+        return name
+
+    # -- spines -----------------------------------------------------------------------------------------------------
+
+    def spine_table(self, spine: Spine, base: str | None) -> str:
+        """Return the table (key, customer_id, …) an evaluation starts from."""
+        if base is not None:
+            return self.temporary("spine", exp.select(col("customer_id").as_("key", copy=False), "*", copy=False).from_(_t(base), copy=False))
+        if spine.kind == "moments":
+            assert spine.table is not None
+            keyed = spine.table.append_column("key", pa.array(np.arange(spine.table.num_rows, dtype=np.int64)))
+            return self.registered("spine", keyed)
+        known = exp.select(col("customer_id").as_("key", copy=False), col("customer_id"), col("customer_key"), copy=False).from_(_t(KNOWN_CUSTOMERS), copy=False)
+        if spine.kind == "everyone":
+            never = exp.Is(this=col("known_since"), expression=null())
+            return self.temporary("spine", known.where(exp.Or(this=never, expression=exp.LTE(this=col("known_since"), expression=self.fixed_as_of(spine))), copy=False))
+        assert spine.table is not None
+        asked = self.registered("asked", spine.table)
+        return self.temporary("spine", known.where(exp.In(this=col("customer_id"), query=exp.select(col("customer_id"), copy=False).from_(_t(asked), copy=False).subquery()), copy=False))
+
+    # -- stages -----------------------------------------------------------------------------------------------------
+
+    def stage(self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str) -> str:
+        passes = []
+        for select, names in compiler.passes(stage, before):
+            passes.append((self.temporary("pass", select), names))
+        answers = {}
+        for node, cell in cells.populations.items():
+            if cells.stage_of[cell] == stage:
+                versions = self.versions(node, spine, compiler, before)
+                steps, groups = self.step_tables(node, versions)
+                answers[cell] = self.temporary("place", compiler.answer(node, before, steps, groups))
+        table = self.temporary("stage", compiler.projection(stage, before, passes, answers))
+        for name, _ in passes:
+            self.backend.drop(name)
+        for name in answers.values():
+            self.backend.drop(name)
+        return table
+
+    # -- population -------------------------------------------------------------------------------------------------
+
+    def versions(self, node: Population, spine: Spine, compiler: Compiler, before: str) -> list[Distribution]:
+        """Return the published versions of a node's distribution, publishing for this as_of where none is frozen."""
+        known = fingerprint(node, self.catalogue)
+        if known in self.published:
+            return self.published[known]
+        if self.snapshot.distributions is not None and spine.kind == "moments":
+            return []
+        if spine.kind == "everyone":
+            found = self.publish(node, known, self.backend.arrow(compiler.published(node, before)), spine.as_of)
+        else:
+            found = self.publish_apart(node, known)
+        self.published[known] = [found]
+        return [found]
+
+    def publish(self, node: Population, known: str, counted: pa.Table, as_of: datetime | None) -> Distribution:
+        groups: dict[str | None, Group] = {}
+        by = counted.column("by_value").to_pylist()
+        x = counted.column("x").to_numpy(zero_copy_only=False).astype(np.float64)
+        n = counted.column("n").to_numpy(zero_copy_only=False).astype(np.int64)
+        starts = [0] + [i for i in range(1, len(by)) if by[i] != by[i - 1]] if by else []
+        scale = SCALE[node.x.kind.name]
+        for start, end in zip(starts, [*starts[1:], len(by)], strict=True):
+            groups[by[start]] = measure(x[start:end], n[start:end], scale)
+        return Distribution(known, describe(node), node.function, as_of or self.snapshot.as_of, groups)
+
+    def publish_apart(self, node: Population, known: str) -> Distribution:
+        """Publish from everyone at the snapshot's as_of, when the spine is only a part."""
+        whole = everyone(self.snapshot.as_of)
+        cells = Cells(self.catalogue)
+        wanted = [Named(f"x{i}$", part.kind, part) for i, part in enumerate((node.x, node.by, node.among)) if part is not None]
+        table = self.table(whole, wanted)
+        for named in wanted:
+            cells.want(named)
+        clock = Clock(self.catalogue.zone, self.snapshot.as_of, None, self._earliest)
+        compiler = Compiler(cells, self.source, clock, self.snapshot.parameters, False)
+        return self.publish(node, known, self.backend.arrow(compiler.published(node, table)), self.snapshot.as_of)
+
+    def step_tables(self, node: Population, versions: Sequence[Distribution]) -> tuple[str, str]:
+        """Register what `Compiler.answer` joins: the steps, and the groups with their sizes."""
+        steps: dict[str, list[np.ndarray]] = {"value": [], "position": []}
+        step_by: list[str] = []
+        step_version: list[datetime] = []
+        groups: list[dict[str, object]] = []
+        needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
+        for version in versions:
+            for by_value, group in version.groups.items():
+                shown = by_value or ""
+                groups.append({"version": version.as_of, "by_value": shown, "size": group.size, "mean": group.mean, "deviation": group.deviation})
+                if needs_step:
+                    values, positions = group.steps(node.function, node.n, node.best == "low")
+                    steps["value"].append(values)
+                    steps["position"].append(positions)
+                    step_by += [shown] * len(values)
+                    step_version += [version.as_of] * len(values)
+        step_table = pa.table(
+            {
+                "version": pa.array(step_version, pa.timestamp("us")),
+                "by_value": pa.array(step_by, pa.string()),
+                "value": pa.array(np.concatenate(steps["value"]) if steps["value"] else [], pa.float64()),
+                "position": pa.array(np.concatenate(steps["position"]) if steps["position"] else [], pa.int64()),
+            }
+        )
+        schema = pa.schema([("version", pa.timestamp("us")), ("by_value", pa.string()), ("size", pa.int64()), ("mean", pa.float64()), ("deviation", pa.float64())])
+        return self.registered("steps", step_table), self.registered("groups", pa.Table.from_pylist(groups, schema=schema))
+
+
+def describe(node: Population) -> str:
+    """Return a short text of what a distribution is of, for people who look into the lake."""
+    shown = repr(node.x)
+    return f"{node.function} of {shown[:200]}" if len(shown) <= 200 else f"{node.function} of {shown[:200]}…"
+
+
+def _t(name: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(name, quoted=True))
+
+
