@@ -360,6 +360,11 @@ def _local_date(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Exp
     return emitter.day(args[0])
 
 
+def _to_number(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    """A text column of a file read as a number: how, the importer knows."""
+    return emitter.resolve(Apply("to_number", args, kind=kind))
+
+
 _FUNCTIONS: Final[Mapping[str, _Emit]] = {
     "days_since": _days_since,
     "days_until": _days_until,
@@ -383,5 +388,5 @@ _FUNCTIONS: Final[Mapping[str, _Emit]] = {
     "matches": _call("regexp_full_match"),
     "lower": _call("lower"),
     "local_date": _local_date,
-    "to_number": _call("to_number"),
+    "to_number": _to_number,
 }

@@ -18,7 +18,9 @@ from tierwise.definitions.language.nodes import (
 )  # fmt: skip
 from tierwise.errors import Place, Problem, near_name
 
-__all__ = ["MAX_CHARACTERS", "MAX_NESTING", "MAX_NODES", "SyntaxProblem", "decimal_literal", "excerpt", "parse"]
+__all__ = [
+    "MAX_CHARACTERS", "MAX_NESTING", "MAX_NODES", "SyntaxProblem", "decimal_literal", "excerpt", "parse", "problem_at",
+]  # fmt: skip
 
 MAX_CHARACTERS: Final = 8_000
 MAX_NESTING: Final = 40

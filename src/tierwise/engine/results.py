@@ -1,0 +1,92 @@
+"""What a run found, as tables for people: tiers with their sizes, segments, tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.kinds import Kind
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.sql import cast, col, fn
+
+__all__ = ["segment_sizes", "segments_table", "tags_table", "tier_sizes", "tiers_table"]
+
+
+def tier_sizes(engine: DuckEngine, catalogue: Catalogue, results: str) -> dict[str, dict[str, int]]:
+    """Return how many customers each tier of each tiering has, tiers in their declared order, empty ones included."""
+    found = {}
+    for name, rules in catalogue.tierings.items():
+        select = exp.select(col(name), exp.Count(this=exp.Star())).from_(_t(results)).group_by(col(name))
+        counted = dict(engine.rows(select))
+        found[name] = {tier: int(counted.get(tier, 0)) for tier in rules}
+    return found
+
+
+def segment_sizes(engine: DuckEngine, catalogue: Catalogue, results: str) -> dict[str, int]:
+    """Return how many customers each segment has."""
+    if not catalogue.segments:
+        return {}
+    counts = [fn("count_if", col(name)).as_(name, quoted=True) for name in catalogue.segments]
+    row = engine.rows(exp.select(*counts).from_(_t(results)))[0]
+    return {name: int(count) for name, count in zip(catalogue.segments, row, strict=True)}
+
+
+def tiers_table(engine: DuckEngine, catalogue: Catalogue, results: str, about: Mapping[str, Any]) -> pa.Table:
+    """Return one row a tier: its labels, how many customers, which share of all."""
+    rows = []
+    for tiering, sizes in tier_sizes(engine, catalogue, results).items():
+        total = sum(sizes.values())
+        forms = catalogue.definitions.tierings[tiering].tiers
+        for tier, count in sizes.items():
+            label = forms[tier].label
+            rows.append({
+                "tiering": tiering, "tier": tier, "label_zh": label.text("zh", tier), "label_en": label.text("en", tier),
+                "customers": count, "share": count / total if total else 0.0, **about,
+            })  # fmt: skip
+    return _table(rows, ["tiering", "tier", "label_zh", "label_en", "customers", "share", *about])
+
+
+def segments_table(engine: DuckEngine, catalogue: Catalogue, results: str, about: Mapping[str, Any]) -> pa.Table:
+    """Return one row a segment: its labels, how many customers, which share of all."""
+    total = int(engine.rows(exp.select(exp.Count(this=exp.Star())).from_(_t(results)))[0][0])
+    rows = []
+    for name, count in segment_sizes(engine, catalogue, results).items():
+        label = catalogue.definitions.segments[name].label
+        rows.append({
+            "segment": name, "label_zh": label.text("zh", name), "label_en": label.text("en", name), "customers": count,
+            "share": count / total if total else 0.0, **about,
+        })  # fmt: skip
+    return _table(rows, ["segment", "label_zh", "label_en", "customers", "share", *about])
+
+
+def tags_table(engine: DuckEngine, catalogue: Catalogue, results: str, about: Mapping[str, Any]) -> pa.Table:
+    """Return one row a tag: its kind and labels, for how many customers it is known, its smallest and largest value."""
+    rows = []
+    for name, rule in catalogue.tags.items():
+        assert rule.expr is not None
+        low, high, known = engine.rows(_spread(name, rule.expr.kind, results))[0]
+        label = catalogue.definitions.tags[name].label
+        rows.append({
+            "tag": name, "kind": str(rule.expr.kind), "label_zh": label.text("zh", name), "label_en": label.text("en", name),
+            "known": int(known), "min": low, "max": high, "sensitive": ", ".join(sorted(catalogue.sensitive[name])), **about,
+        })  # fmt: skip
+    return _table(rows, ["tag", "kind", "label_zh", "label_en", "known", "min", "max", "sensitive", *about])
+
+
+def _spread(name: str, kind: Kind, results: str) -> exp.Select:
+    smallest, largest = (cast(extreme(this=col(name)), "VARCHAR") for extreme in (exp.Min, exp.Max))
+    return exp.select(smallest.as_("low"), largest.as_("high"), exp.Count(this=col(name)).as_("known")).from_(_t(results))
+
+
+def _table(rows: list[dict[str, Any]], names: list[str]) -> pa.Table:
+    return pa.Table.from_pylist(rows) if rows else pa.table({name: pa.array([], pa.string()) for name in names})
+
+
+def _t(name: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(name, quoted=True))
+
+

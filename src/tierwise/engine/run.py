@@ -1,0 +1,164 @@
+"""A full run over the lake: tables built where something changed, everyone evaluated, results swapped in at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.kinds import INSTANT
+from tierwise.definitions.streams import CUSTOMERS, ORDERS, REFUNDS, Stream
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.build import (
+    IDS, RECORDS, build_known_customers, build_lookup, build_stream, derive_orders, source_of, stream_table,
+)  # fmt: skip
+from tierwise.engine.cells import named_cell
+from tierwise.engine.distributions import Distribution
+from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.snapshot import Snapshot, everyone
+from tierwise.engine.sql import col, literal, text
+from tierwise.lake import Lake
+
+__all__ = ["RESULTS", "Inputs", "build_tables", "evaluate_everyone", "latest_row", "stale_streams"]
+
+#: The table of answers: one row a customer, one column a tag, tiering and segment.
+RESULTS: Final = "customers"
+_STATE: Final = "engine_state"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the engine's tables are built from, beside the lake."""
+
+    catalogue: Catalogue
+    lake: Lake
+    lake_version: int
+    ids: pa.Table
+    identity_version: int
+    lookups: Mapping[str, pa.Table]
+
+
+def _derived(catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
+    """Return (by, columns of the items) when orders are derived from items."""
+    for source in catalogue.definitions.sources.values():
+        mapping = source.streams.get(ORDERS.name)
+        if mapping is not None and mapping.from_ is not None and mapping.by is not None:
+            return mapping.by, tuple(source.streams[mapping.from_].columns)
+    return None
+
+
+def _in_order(catalogue: Catalogue) -> list[Stream]:
+    """Return every table to build: reference tables, refunds and items before orders, which read them."""
+    first = {name: i for i, name in enumerate(("products", "stores", CUSTOMERS.name, REFUNDS.name, "items"))}
+    last = {ORDERS.name: 99}
+    everything = {**catalogue.reference, **catalogue.streams}
+    return sorted(everything.values(), key=lambda stream: (first.get(stream.name, last.get(stream.name, 50)), stream.name))
+
+
+def _digest(stream: Stream, inputs: Inputs) -> str:
+    """Return the hash of everything a stream's table depends on."""
+    lake, version = inputs.lake, inputs.lake_version
+    read = [stream.name]
+    read += [name for name in ("products", "stores") if any(column.origin == name for column in stream.columns)]
+    if stream.name == ORDERS.name:
+        read += [REFUNDS.name, *(["items"] if _derived(inputs.catalogue) else [])]
+    said: list[Any] = [[str(path) for path in lake.paths(name, version)] for name in read]
+    said += [[column.name, str(column.kind), column.origin] for column in stream.columns]
+    said += [inputs.identity_version if stream.customer else 0, repr(_derived(inputs.catalogue)) if stream.name == ORDERS.name else ""]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def _state(engine: DuckEngine) -> dict[str, str]:
+    if _STATE not in engine.tables():
+        return {}
+    return {str(key): str(value) for key, value in engine.rows(exp.select(col("key"), col("value")).from_(_STATE))}
+
+
+def stale_streams(engine: DuckEngine, inputs: Inputs) -> list[tuple[str, str]]:
+    """Return (stream, why) of every table that has to be built again."""
+    state, there = _state(engine), set(engine.tables())
+    found = []
+    for stream in _in_order(inputs.catalogue):
+        if stream_table(stream.name) not in there:
+            found.append((stream.name, "not built yet"))
+        elif state.get(stream.name) != _digest(stream, inputs):
+            found.append((stream.name, "rows, columns or identities changed"))
+    return found
+
+
+def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict[str, int]:
+    """Build the tables that something has changed for; return the rows of each table built."""
+    stale = [name for name, _ in stale_streams(engine, inputs)]
+    engine.register(IDS, inputs.ids)
+    built: dict[str, int] = {}
+    state = _state(engine)
+    for stream in _in_order(inputs.catalogue):
+        if stream.name not in stale:
+            continue
+        progress(f"build {stream.name}", len(built), len(stale))
+        new = f"{stream_table(stream.name)}$new"
+        derived = _derived(inputs.catalogue) if stream.name == ORDERS.name else None
+        if derived is not None:
+            built[stream.name] = derive_orders(engine, stream, "items", *derived, inputs.lake, inputs.lake_version, new)
+        else:
+            replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
+            built[stream.name] = build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, new)
+        state[stream.name] = _digest(stream, inputs)
+        engine.create(f"{_STATE}$new", _rows_of(state))
+        engine.swap({stream_table(stream.name): new, _STATE: f"{_STATE}$new"})
+    for name, table in inputs.lookups.items():
+        build_lookup(engine, name, table)
+    streams = [stream_table(name) for name in inputs.catalogue.streams]
+    registered = "registered_at" in engine.columns(RECORDS)
+    build_known_customers(engine, streams, True, registered, f"{KNOWN_CUSTOMERS}$new")
+    engine.swap({KNOWN_CUSTOMERS: f"{KNOWN_CUSTOMERS}$new"})
+    engine.drop(IDS)
+    return built
+
+
+def _rows_of(state: Mapping[str, str]) -> exp.Expression:
+    rows = [exp.select(text(key).as_("key"), text(value).as_("value")) for key, value in state.items()]
+    union: exp.Expression = rows[0]
+    for row in rows[1:]:
+        union = exp.Union(this=union, expression=row, distinct=False)
+    return union
+
+
+def _has_replaced(lake: Lake, stream: str, version: int) -> bool:
+    """Whether some row of a stream may stand in more than one of its files."""
+    return any(stream in entry.about.get("replaced", ()) for entry in lake.entries("rows", version))
+
+
+def latest_row(engine: DuckEngine, catalogue: Catalogue) -> datetime | None:
+    """Return the time of the newest row of any stream, or None of no rows."""
+    found = []
+    for name in catalogue.streams:
+        newest = engine.rows(exp.select(exp.Max(this=col("time"))).from_(exp.to_table(stream_table(name))))[0][0]
+        if newest is not None:
+            found.append(newest)
+    return max(found, default=None)
+
+
+def evaluate_everyone(engine: DuckEngine, catalogue: Catalogue, snapshot: Snapshot, table: str, progress: Progress) -> list[Distribution]:
+    """Evaluate every definition for everyone into a new table; return the distributions that were published for it."""
+    names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
+    evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot, progress)
+    try:
+        found = evaluator.table(everyone(snapshot.as_of), [named_cell(catalogue, name) for name in names])
+        select = exp.select(col("customer_id"), col("customer_key"), literal(snapshot.as_of, INSTANT).as_("as_of"), *(col(name) for name in names))
+        engine.create(table, select.from_(_t(found)).order_by(col("customer_id")))
+    finally:
+        evaluator.close()
+    return [distribution for versions in evaluator.published.values() for distribution in versions]
+
+
+def _t(name: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(name, quoted=True))

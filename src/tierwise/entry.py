@@ -1,0 +1,90 @@
+"""The two doors for people: open a project, make a new one. Beside the CLI, the only place that reads the clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tierwise.definitions.load import SETTINGS_FILE
+from tierwise.errors import BadRequest, ProjectNotFound
+from tierwise.packs import pack_folder
+from tierwise.project import Project
+from tierwise.shop import write_shop
+
+__all__ = ["init", "open"]
+
+_IGNORED = "lake/\nengine/\nstore/\ndata/\n"
+_EMPTY = """\
+# 项目设置 / project settings
+name: {name}
+timezone: Asia/Shanghai
+currency: CNY
+as_of: now          # now | latest row | an instant
+"""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now) -> Project:  # noqa: A001
+    """Open a project folder.
+
+    Args:
+        folder: the folder that holds ``tierwise.yaml``.
+        clock: gives the current instant with its zone.
+
+    Raises:
+        ProjectNotFound: when there is none.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise ProjectNotFound(f"there is no folder {path}", "make a project with `tierwise init DIR`")
+    return Project(path.resolve(), clock)
+
+
+def init(folder: str | os.PathLike[str], pack: str = "demo", customers: int = 20_000, seed: int = 1) -> dict[str, Any]:
+    """Make a new project folder: an empty one, or a pack with its simulated shop.
+
+    Returns:
+        What was made: folder, pack, and the rows of each of the shop's tables.
+
+    Raises:
+        BadRequest: when the folder already holds something, or there is no such pack.
+    """
+    path = Path(folder)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise BadRequest(f"{path} is not empty", "name a new folder")
+    source = None if pack == "empty" else pack_folder(pack)
+    draft = path.with_name(f".{path.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        files: dict[str, int] = {}
+        if source is None:
+            (draft / SETTINGS_FILE).write_text(_EMPTY.format(name=path.resolve().name), encoding="utf-8")
+            for name in ("sources", "definitions"):
+                (draft / name).mkdir()
+        else:
+            for part in (SETTINGS_FILE, "sources", "definitions"):
+                _copy(source / part, draft / part)
+            files = dict(write_shop(draft / "data", customers, seed).rows)
+        (draft / ".gitignore").write_text(_IGNORED, encoding="utf-8")
+        if path.exists():
+            path.rmdir()
+        draft.rename(path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return {"folder": str(path), "pack": pack, "files": files}
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)

@@ -1,0 +1,204 @@
+"""Texts (and native values) of a file as typed values in SQL: numbers, dates, times, truth values, each with its check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tierwise.definitions.language.kinds import (
+    BOOLEAN, DATE, DECIMAL, FLOAT, INSTANT, INTEGER, MONEY, TEXT, Kind,
+)  # fmt: skip
+from tierwise.definitions.sources import NumbersForm
+from tierwise.engine.clock import Clock
+from tierwise.engine.sql import cast, fn, null, number, physical, text, try_cast, when
+
+__all__ = ["REASONS", "Converter", "kind_of_arrow"]
+
+#: Why a row is quarantined, beside the names of a source's own exclusions and the reader's reasons.
+REASONS: Final = {
+    "missing_customer": "The row names no customer.",
+    "missing": "A column that the stream needs is empty.",
+    "not_a_number": "The value is not a number, or too large for one.",
+    "not_a_date": "The value is not a date or a time in the declared formats, or does not exist.",
+    "not_a_boolean": "The value is neither true nor false.",
+    "future": "The time is more than a day after the import.",
+    "before_earliest": "The time is before the project's `earliest` day.",
+    "negative": "An order's or a refund's amount is below zero.",
+    "unknown_currency": "The row's currency has no declared rate.",
+    "no_stream": "No stream of the source takes the row.",
+    "changed": "A row with this key was read before with other content, and `on_change` is quarantine.",
+}
+
+_FULL_WIDTH: Final = ("０１２３４５６７８９．，－＋％\u3000", "0123456789.,-+% ")
+_SYMBOLS: Final = {"CNY": "¥￥元", "JPY": "¥￥円", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "$", "TWD": "$"}
+_DATES: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y年%m月%d日")
+_TIMES: Final = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H时%M分%S秒", "%H时%M分")
+_DEFAULT_FORMATS: Final = tuple(
+    [f"{day}{gap}{time}" for time in _TIMES for day in _DATES for gap in (" ", "T") if gap == " " or day == "%Y-%m-%d"]
+    + ["%Y%m%d%H%M%S", "%Y年%m月%d日%H:%M:%S", "%Y年%m月%d日%H:%M", *_DATES]
+)
+_TRUE: Final = ("true", "t", "yes", "y", "1", "是", "真", "有")
+_FALSE: Final = ("false", "f", "no", "n", "0", "否", "假", "无")
+
+
+def kind_of_arrow(kind: pa.DataType) -> Kind:
+    """Return the language's kind of a file's native type.
+
+    Example:
+        >>> str(kind_of_arrow(pa.float64()))
+        'decimal'
+    """
+    if pa.types.is_boolean(kind):
+        return BOOLEAN
+    if pa.types.is_integer(kind):
+        return INTEGER
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return DECIMAL
+    if pa.types.is_date(kind):
+        return DATE
+    if pa.types.is_timestamp(kind):
+        return INSTANT
+    return TEXT
+
+
+@dataclass(frozen=True)
+class Converter:
+    """How one source writes things.
+
+    `clock` has the source's zone; `currency` is the project's, its signs are taken off amounts.
+    """
+
+    clock: Clock
+    numbers: NumbersForm
+    currency: str
+
+    def reason(self, kind: Kind) -> str:
+        """Return why a value that does not convert is quarantined."""
+        if kind.is_time:
+            return "not_a_date"
+        return "not_a_boolean" if kind == BOOLEAN else "not_a_number"
+
+    def convert(self, value: exp.Expression, native: pa.DataType, kind: Kind, formats: Sequence[str] = ()) -> exp.Expression:
+        """Return the value as `kind`, NULL where it is not one."""
+        if pa.types.is_string(native) or pa.types.is_large_string(native):
+            return self.from_text(value, kind, formats)
+        if kind == TEXT:
+            if pa.types.is_floating(native):
+                whole = cast(try_cast(value.copy(), "BIGINT"), "VARCHAR")
+                return when([(exp.EQ(this=value.copy(), expression=fn("floor", value.copy())), whole)], cast(value, "VARCHAR"))
+            return cast(value, "VARCHAR")
+        if kind == INSTANT:
+            return self.native_instant(value, native, formats)
+        if kind == DATE and pa.types.is_timestamp(native):
+            return cast(cast(value, "TIMESTAMP"), "DATE")
+        if kind == FLOAT:
+            double = cast(value, "DOUBLE")
+            return when([(fn("isfinite", double.copy()), double)])
+        return try_cast(value, physical(kind))
+
+    def native_instant(self, value: exp.Expression, native: pa.DataType, formats: Sequence[str]) -> exp.Expression:
+        if pa.types.is_timestamp(native):
+            if native.tz is not None:  # an instant already: the session's zone is UTC
+                return cast(value, "TIMESTAMP")
+            return self.clock.to_utc(cast(value, "TIMESTAMP"))
+        if pa.types.is_date(native):
+            return self.clock.to_utc(cast(value, "TIMESTAMP"))
+        if pa.types.is_integer(native) and formats:
+            scale = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(formats[0])
+            if scale is not None:
+                micros = exp.Mul(this=cast(value, "BIGINT"), expression=number(scale))
+                return fn("make_timestamp", exp.Paren(this=micros))
+        return self.from_text(cast(value, "VARCHAR"), INSTANT, formats)
+
+    # -- from text --------------------------------------------------------------------------------------------------
+
+    def from_text(self, value: exp.Expression, kind: Kind, formats: Sequence[str] = ()) -> exp.Expression:
+        """Return a text (already trimmed, never blank) as `kind`."""
+        match kind.name:
+            case "integer":
+                return self.whole(value)
+            case "decimal" | "money":
+                return self.exact(value, physical(kind))
+            case "float":
+                double = try_cast(self.plain(value), "DOUBLE")
+                return when([(fn("isfinite", double.copy()), double)])
+            case "boolean":
+                lower = fn("lower", value)
+                yes = exp.In(this=lower, expressions=[text(word) for word in _TRUE])
+                no = exp.In(this=lower.copy(), expressions=[text(word) for word in _FALSE])
+                return when([(yes, exp.true()), (no, exp.false())])
+            case "date":
+                return cast(fn("try_strptime", value, _list(formats or _DEFAULT_FORMATS)), "DATE")
+            case "instant":
+                return self.instant(value, formats)
+        return value
+
+    def exact(self, value: exp.Expression, to: str) -> exp.Expression:
+        """A number as an exact decimal; what has more places is rounded half away from zero."""
+        if self.numbers.decimal == ".":
+            return exp.Coalesce(this=try_cast(value.copy(), to), expressions=[try_cast(self.plain(value), to)])
+        return try_cast(self.plain(value), to)
+
+    def whole(self, value: exp.Expression) -> exp.Expression:
+        """A whole number; ``3.0`` is one, ``3.5`` is not."""
+        direct = when([(fn("regexp_full_match", value.copy(), text("[-+]?[0-9]{1,18}")), try_cast(value.copy(), "BIGINT"))])
+        exact = try_cast(self.plain(value), "DECIMAL(38, 6)")
+        same = exp.EQ(this=exact.copy(), expression=fn("floor", exact.copy()))
+        return exp.Coalesce(this=direct, expressions=[when([(same, try_cast(exact, "BIGINT"))])])
+
+    def plain(self, value: exp.Expression) -> exp.Expression:
+        """A number as the engine writes it, or NULL: separators, full-width digits and the currency's sign taken off."""
+        narrow = fn("trim", fn("translate", value, text(_FULL_WIDTH[0]), text(_FULL_WIDTH[1])))
+        signs = _SYMBOLS.get(self.currency, "")
+        if signs:
+            narrow = fn("regexp_replace", narrow, text(f"^([-+]?) *(?:[{signs}]|{self.currency}) *"), text("\\1"))
+            narrow = fn("regexp_replace", narrow, text(f" *(?:[{signs}]|{self.currency})$"), text(""))
+        point, comma = self.numbers.decimal, self.numbers.thousands
+        grouped = f"[-+]?[0-9]{{1,3}}(?:{_escaped(comma)}[0-9]{{3}})+(?:{_escaped(point)}[0-9]+)?" if comma else "$^"
+        bare = f"[-+]?(?:[0-9]+(?:{_escaped(point)}[0-9]*)?|{_escaped(point)}[0-9]+)(?:[eE][-+]?[0-9]{{1,2}})?"
+        ungrouped = fn("replace", narrow.copy(), text(comma), text("")) if comma else narrow.copy()
+
+        def pointed(part: exp.Expression) -> exp.Expression:
+            return part if point == "." else fn("replace", part, text(point), text("."))
+
+        return when(
+            [
+                (fn("regexp_full_match", narrow.copy(), text(bare)), pointed(narrow.copy())),
+                (fn("regexp_full_match", narrow, text(grouped)), pointed(ungrouped)),
+            ],
+            cast(null(), "VARCHAR"),
+        )
+
+    def instant(self, value: exp.Expression, formats: Sequence[str]) -> exp.Expression:
+        """A time: with an offset as it says, else wall time in the source's zone; a bare date is local midnight."""
+        scale = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(formats[0]) if formats else None
+        if scale is not None:
+            micros = exp.Mul(this=self.whole(value), expression=number(scale))
+            return fn("make_timestamp", exp.Paren(this=micros))
+        wall = self.clock.to_utc(fn("try_strptime", value.copy(), _list(formats or _DEFAULT_FORMATS)))
+        if formats:
+            return wall
+        offset = fn("regexp_full_match", value.copy(), text("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:Z|[-+][0-9]{2}:?[0-9]{2})"))
+        return when([(offset, cast(try_cast(value, "TIMESTAMPTZ"), "TIMESTAMP"))], wall)
+
+    def rate(self, amount: exp.Expression, currency: exp.Expression, rates: dict[str, str]) -> exp.Expression:
+        """Return an amount in the project's currency; NULL when its currency has no rate."""
+        branches = [(exp.EQ(this=currency.copy(), expression=text(self.currency)), amount)]
+        for name, factor in rates.items():
+            converted = exp.Mul(this=cast(amount.copy(), "DECIMAL(38, 6)"), expression=cast(text(factor), "DECIMAL(18, 6)"))
+            branches.append((exp.EQ(this=currency.copy(), expression=text(name)), try_cast(exp.Paren(this=converted), physical(MONEY))))
+        return when(branches)
+
+
+def _list(formats: Sequence[str]) -> exp.Expression:
+    return exp.Array(expressions=[text(one) for one in formats])
+
+
+def _escaped(sign: str) -> str:
+    return f"\\{sign}" if sign in ".'" else sign
+
+
