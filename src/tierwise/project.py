@@ -24,10 +24,7 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import source_of
 from tierwise.engine.cells import Cells
 from tierwise.engine.distributions import from_rows, to_rows
-from tierwise.engine.estimate import estimate
 from tierwise.engine.evaluate import Evaluator
-from tierwise.engine.explain import explain
-from tierwise.engine.export import write_table
 from tierwise.engine.history import LogEntry, membership_changes
 from tierwise.engine.run import RESULTS, Inputs, build_tables, evaluate_everyone, latest_row, stale_streams
 from tierwise.engine.snapshot import Snapshot, Spine
@@ -452,6 +449,8 @@ class Project:
 
     def estimate(self, expression: str) -> dict[str, Any]:
         """Count the customers for whom a condition holds at the last run's as_of, condition by condition."""
+        from tierwise.engine.estimate import estimate
+
         as_of = self._last_as_of()
         catalogue = self.catalogue
         evaluator = Evaluator(self.engine, catalogue, source_of(catalogue), self._snapshot(as_of, published=self._state() == "fresh"))
@@ -474,6 +473,8 @@ class Project:
         Raises:
             UnknownName: when nobody has this number.
         """
+        from tierwise.engine.explain import explain
+
         found = self.store.ids.find(customer)
         if not found:
             raise UnknownName(f"there is no customer `{customer}`", "use the brand's customer number, or id:42")
@@ -492,6 +493,8 @@ class Project:
 
     def export(self, table: str, to: Path) -> dict[str, Any]:
         """Write a table to a ``.csv``, ``.xlsx`` or ``.parquet`` file that no spreadsheet can be tricked by."""
+        from tierwise.engine.export import write_table
+
         rows = self.table(table)
         write_table(rows, to)
         return {"table": table, "to": str(to), "rows": rows.num_rows}

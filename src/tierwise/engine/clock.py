@@ -61,9 +61,12 @@ class Clock:
         """Return the local date of a UTC instant."""
         return cast(self.local(instant, of_row), "DATE")
 
-    def to_utc(self, wall: exp.Expression) -> exp.Expression:
-        """Return the UTC instant of a wall time; what does not exist moves forward, what exists twice is the first."""
-        if len(self.zone.changes) <= _FEW:
+    def to_utc(self, wall: exp.Expression, inline: bool = False) -> exp.Expression:
+        """Return the UTC instant of a wall time; what does not exist moves forward, what exists twice is the first.
+
+        `inline` writes the whole CASE out, which is faster over a plain column.
+        """
+        if inline or len(self.zone.changes) <= _FEW:
             return _shift(wall, self.zone.first_offset, self.zone.changes, _at_wall_change, -1)
         return fn(_UTC_TIME, wall)
 

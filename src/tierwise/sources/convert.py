@@ -91,8 +91,7 @@ class Converter:
                 whole = cast(try_cast(value.copy(), "BIGINT"), "VARCHAR")
                 return when([(exp.EQ(this=value.copy(), expression=fn("floor", value.copy())), whole)], cast(value, "VARCHAR"))
             return cast(value, "VARCHAR")
-        if kind == INSTANT:
-            return self.native_instant(value, native, formats)
+        assert kind != INSTANT, "times are converted in two steps, see wall()"
         if kind == DATE and pa.types.is_timestamp(native):
             return cast(cast(value, "TIMESTAMP"), "DATE")
         if kind == FLOAT:
@@ -100,19 +99,27 @@ class Converter:
             return when([(fn("isfinite", double.copy()), double)])
         return try_cast(value, physical(kind))
 
-    def native_instant(self, value: exp.Expression, native: pa.DataType, formats: Sequence[str]) -> exp.Expression:
+    def wall(self, value: exp.Expression, native: pa.DataType, formats: Sequence[str] = ()) -> tuple[exp.Expression, exp.Expression]:
+        """Return a time as (wall time in the source's zone, UTC instant where it says its offset): one of them is NULL.
+
+        A bare date is its midnight.
+        """
+        nothing = cast(null(), "TIMESTAMP")
+        scale = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(formats[0]) if formats else None
         if pa.types.is_timestamp(native):
-            if native.tz is not None:  # an instant already: the session's zone is UTC
-                return cast(value, "TIMESTAMP")
-            return self.clock.to_utc(cast(value, "TIMESTAMP"))
+            instant = cast(value, "TIMESTAMP")
+            return (instant, nothing) if native.tz is None else (nothing, instant)
         if pa.types.is_date(native):
-            return self.clock.to_utc(cast(value, "TIMESTAMP"))
-        if pa.types.is_integer(native) and formats:
-            scale = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(formats[0])
-            if scale is not None:
-                micros = exp.Mul(this=cast(value, "BIGINT"), expression=number(scale))
-                return fn("make_timestamp", exp.Paren(this=micros))
-        return self.from_text(cast(value, "VARCHAR"), INSTANT, formats)
+            return cast(value, "TIMESTAMP"), nothing
+        written = value if pa.types.is_string(native) else cast(value, "VARCHAR")
+        if scale is not None:
+            micros = exp.Mul(this=self.whole(written), expression=number(scale))
+            return nothing, fn("make_timestamp", exp.Paren(this=micros))
+        parsed = fn("try_strptime", written.copy(), _list(formats or _DEFAULT_FORMATS))
+        if formats:
+            return parsed, nothing
+        offset = fn("regexp_full_match", written.copy(), text("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:Z|[-+][0-9]{2}:?[0-9]{2})"))
+        return parsed, when([(offset, cast(try_cast(written, "TIMESTAMPTZ"), "TIMESTAMP"))], nothing)
 
     # -- from text --------------------------------------------------------------------------------------------------
 
@@ -133,8 +140,6 @@ class Converter:
                 return when([(yes, exp.true()), (no, exp.false())])
             case "date":
                 return cast(fn("try_strptime", value, _list(formats or _DEFAULT_FORMATS)), "DATE")
-            case "instant":
-                return self.instant(value, formats)
         return value
 
     def exact(self, value: exp.Expression, to: str) -> exp.Expression:
@@ -172,18 +177,6 @@ class Converter:
             ],
             cast(null(), "VARCHAR"),
         )
-
-    def instant(self, value: exp.Expression, formats: Sequence[str]) -> exp.Expression:
-        """A time: with an offset as it says, else wall time in the source's zone; a bare date is local midnight."""
-        scale = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(formats[0]) if formats else None
-        if scale is not None:
-            micros = exp.Mul(this=self.whole(value), expression=number(scale))
-            return fn("make_timestamp", exp.Paren(this=micros))
-        wall = self.clock.to_utc(fn("try_strptime", value.copy(), _list(formats or _DEFAULT_FORMATS)))
-        if formats:
-            return wall
-        offset = fn("regexp_full_match", value.copy(), text("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:Z|[-+][0-9]{2}:?[0-9]{2})"))
-        return when([(offset, cast(try_cast(value, "TIMESTAMPTZ"), "TIMESTAMP"))], wall)
 
     def rate(self, amount: exp.Expression, currency: exp.Expression, rates: dict[str, str]) -> exp.Expression:
         """Return an amount in the project's currency; NULL when its currency has no rate."""

@@ -121,6 +121,7 @@ class _Import:
         self.latest = work.received_at + timedelta(days=1)
         self.columns = {column: f"f{i}$" for i, column in enumerate(work.mapping.native)}
         self.report = ImportReport(work.name, path.name, personal_columns_not_loaded=sorted(work.mapping.personal))
+        self.prepared: dict[tuple[str, Kind, tuple[str, ...]], str] = {}
         self.reasons: Counter[str] = Counter()
         self.bad: list[dict[str, Any]] = []
         self.bad_files: list[pa.Table] = []
@@ -147,6 +148,8 @@ class _Import:
     def stage_all(self) -> None:
         """Convert batch after batch into the staging tables."""
         self.selects = [self.select(mapped) for mapped in self.work.mapping.streams]
+        self.judging = self.judged()
+        self.converting = self.conversions()  # last: the others say what is to be converted
         for index, _ in enumerate(self.selects):
             self.engine.drop(f"staged{index}$")
         first = True
@@ -168,27 +171,28 @@ class _Import:
         renamed = {self.columns[name]: batch.table.column(name) for name in self.work.mapping.native if name in batch.table.column_names}
         rows = pa.table({**renamed, "line$": batch.lines})
         self.engine.register("raw$", rows)
-        self.engine.create("judged$", self.judged(), temporary=True)
+        self.engine.create("typed$", self.converting, temporary=True)
+        self.engine.create("judged$", self.judging, temporary=True)
         problems = exp.select(col("line$"), col("problem$")).from_(_t("judged$")).where(_present(col("problem$"))).order_by(col("line$"))
         bad = self.engine.rows(problems)
         if bad:
             positions = {line: i for i, line in enumerate(batch.lines.to_pylist())}
-            for line, problem in bad:
+            originals = self.originals_of(batch, [positions[line] for line, _ in bad])
+            for (line, problem), original in zip(bad, originals, strict=True):
                 column, _, reason = problem.rpartition(_SEPARATOR)
-                self.quarantined(line, column or None, reason, self.original(batch, positions[line]))
+                self.quarantined(line, column or None, reason, original)
         for index, select in enumerate(self.selects):
             if first:
                 self.engine.create(f"staged{index}$", select)
             else:
                 self.engine.execute(exp.Insert(this=_t(f"staged{index}$"), expression=select))
 
-    def original(self, batch: RawBatch, index: int) -> str:
-        """The row as it was; of a file with personal columns only the other columns that the source reads."""
-        personal = self.work.mapping.personal
-        if not personal:
-            return batch.text_of(index)
-        row = batch.table.slice(index, 1).to_pylist()[0]
-        return json.dumps({k: v for k, v in row.items() if k not in personal}, ensure_ascii=False, default=str)
+    def originals_of(self, batch: RawBatch, indices: list[int]) -> list[str]:
+        """Rows as they were; of a file with personal columns only the other columns."""
+        if isinstance(self.reader, CsvReader) and not self.work.mapping.personal:
+            return [batch.text_of(index) for index in indices]
+        rows = batch.table.take(pa.array(indices, pa.int64())).to_pylist()
+        return [json.dumps(row, ensure_ascii=False, default=str) for row in rows]
 
     def quarantined(self, line: int, column: str | None, reason: str, original: str, detail: str = "") -> None:
         self.reasons[reason] += 1
@@ -212,8 +216,26 @@ class _Import:
         return value
 
     def typed(self, column: str, kind: Kind, formats: Sequence[str] = ()) -> exp.Expression:
-        formats = formats or self.work.source.formats.get(column, ())
-        return self.converter.convert(self.raw(column), self.work.mapping.native[column], kind, formats)
+        """A file's value as a kind: a column of ``typed$``, converted once for all its uses."""
+        formats = tuple(formats or self.work.source.formats.get(column, ()))
+        name = self.prepared.setdefault((column, kind, formats), f"v{len(self.prepared)}$")
+        return col(name, "r")
+
+    def conversions(self) -> exp.Select:
+        """Return the raw rows with every conversion that an expression asked for."""
+        inner = exp.select("r.*").from_(_t("raw$", "r"))
+        outer = exp.select("r.*")
+        for (column, kind, formats), name in self.prepared.items():
+            native, raw = self.work.mapping.native[column], self.raw(column)
+            if kind == INSTANT:
+                wall, instant = self.converter.wall(raw, native, formats)
+                inner = inner.select(wall.as_(f"w{name}", quoted=True), instant.as_(f"i{name}", quoted=True))
+                local = self.clock.to_utc(col(f"w{name}", "r"), inline=True)
+                value: exp.Expression = exp.Coalesce(this=col(f"i{name}", "r"), expressions=[local])
+                outer = outer.select(value.as_(name, quoted=True))
+            else:
+                inner = inner.select(self.converter.convert(raw, native, kind, formats).as_(name, quoted=True))
+        return outer.from_(inner.subquery("r"))
 
     def emitter(self) -> Emitter:
         def resolve(expr: Expr) -> exp.Expression:
@@ -274,7 +296,7 @@ class _Import:
             nobody = exp.Not(this=exp.Paren(this=exp.or_(*taken)))
             branches.append((nobody, text(f"{_SEPARATOR}no_stream")))
         problem = when(branches) if branches else cast(null(), "VARCHAR")
-        return exp.select("r.*", problem.as_("problem$", quoted=True)).from_(_t("raw$", "r"))
+        return exp.select("r.*", problem.as_("problem$", quoted=True)).from_(_t("typed$", "r"))
 
     def checks(self, mapped: MappedStream) -> Iterator[tuple[exp.Expression, str, str]]:
         """Yield (condition that is wrong, the file's column, reason) of a stream, in the order they are judged."""
@@ -424,9 +446,8 @@ class _Import:
         """Read the file once more for the original text of some lines."""
         found = {}
         for batch in self.reader:
-            for index, line in enumerate(batch.lines.to_pylist()):
-                if line in lines:
-                    found[line] = self.original(batch, index)
+            wanted = {index: line for index, line in enumerate(batch.lines.to_pylist()) if line in lines}
+            found |= dict(zip(wanted.values(), self.originals_of(batch, list(wanted)), strict=True))
         return found
 
     # -- writing ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,154 @@
+"""Hypothesis strategies for whole cases: typed expressions that refer to each other, and rows that sit on every edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from hypothesis import strategies as st
+
+from tests.conformance.writer import KINDS, Writer
+from tests.conformance.worlds import Case, around, at
+from tierwise.definitions.language.reference import Row
+from tierwise.definitions.language.times import Zone
+
+__all__ = ["cases"]
+
+_T = TypeVar("_T")
+_Pick = Callable[[Sequence[Any]], Any]
+
+_ZONES: Final = ("Asia/Shanghai", "UTC", "Europe/London", "America/New_York")
+#: Instants of answers: ordinary ones, month and year ends, 29 February, both sides of every kind of clock change.
+_AS_OF: Final = [
+    at(text)
+    for text in (
+        "2026-06-30 16:00", "2026-03-31 10:15:30.000001", "2024-02-29 12:00", "2025-02-28 23:59:59.999999", "2025-12-31 16:00",
+        "2026-01-01 00:00", "2026-03-29 00:59:59", "2026-03-29 01:00", "2026-10-25 00:30", "2026-10-25 01:30",
+        "2026-03-08 06:59", "2026-03-08 07:00", "2026-11-01 05:30", "2026-11-01 06:30", "2026-05-31 23:30", "2026-08-29 01:30",
+    )
+]  # fmt: skip
+_SPECIAL_TIMES: Final = [
+    at(text)
+    for text in (
+        "2024-02-29 12:00", "2024-02-28 16:00", "2026-01-31 15:59:59.999999", "2026-01-31 16:00", "2026-03-29 00:59:59.999999",
+        "2026-03-29 01:00", "2025-10-26 00:30", "2025-10-26 01:00", "2026-03-08 07:00", "2025-11-02 05:30", "2025-11-02 06:30",
+        "2025-12-31 23:59:59.999999", "2000-01-01 16:00", "2030-01-01 00:00",
+    )
+]  # fmt: skip
+_AGES: Final = (
+    *(timedelta(days=days) for days in (0, 1, 7, 29, 30, 31, 59, 60, 61, 89, 90, 91, 180, 181, 365, 366, 730)),
+    timedelta(hours=1), timedelta(hours=23), timedelta(hours=25), timedelta(minutes=90), timedelta(days=-1), timedelta(days=-30),
+)  # fmt: skip
+
+#: Values of each kind. Floats are multiples of 2^-10 (and a few far out), so that a sum has one value in any order.
+VALUES: Final[dict[str, Sequence[Any]]] = {
+    "boolean": (True, False, None),
+    "integer": (0, 1, 2, 5, -3, 18, 2**63 - 1, -(2**63), 9007199254740993, None),
+    "decimal": tuple(Decimal(x) for x in ("0", "0.000001", "1.5", "-2.25", "19.9", "999999999999.999999", "-999999999999.999999")) + (None,),
+    "money": tuple(Decimal(x) for x in ("0.00", "0.01", "10.00", "19.90", "-5.00", "50.00", "100.50", "9999999999999999.99", "-9999999999999999.99")) + (None,),
+    "float": (0.0, 0.5, -0.25, 1.5, 3.0, 1024.0009765625, 1e300, 2.0**-1000, None),
+    "text": ("app", "store", "App", "", "微信", "Straße", "İstanbul", "ΑΣ", "é", "a\nb", "o'ne", "\\", '"', "👍", "_", "10", None),
+    "date": (
+        *map(date.fromisoformat, ("2000-02-29", "2026-03-31", "2026-02-28", "2025-12-31", "1987-05-03", "2024-02-29", "2026-07-01", "2026-01-31", "1900-03-01")),
+        date.min, date.max, None,
+    ),
+    "instant": (*_SPECIAL_TIMES, at("1987-05-03 16:00"), at("1900-01-01 00:00"), at("2150-07-01 00:00"), datetime.min, datetime.max, at("9999-12-31 16:00"), None),
+}  # fmt: skip
+_MILD: Final = {"money": VALUES["money"][:7], "integer": VALUES["integer"][:6], "decimal": VALUES["decimal"][:5], "float": VALUES["float"][:6]}
+
+_STREAM_KINDS: Final = {
+    "orders": {"order_id": "order", "amount": "money", "coupon_amount": "money", "channel": "text", "cancelled": "boolean"},
+    "refunds": {"order_id": "order", "amount": "money", "kind": "text"},
+    "events": {"type": "text", "sku": "text", "channel": "text"},
+    "visits": {"store_id": "text", "left_at": "instant"},
+    "s": {"n": "integer", "q": "decimal", "m": "money", "f": "float", "t": "text", "b": "boolean", "d": "date", "i": "instant"},
+}  # fmt: skip
+_RECORD_KINDS: Final = {
+    "birth_date": "date", "city": "text", "registered_at": "instant", "children": "integer", "income": "money",
+    "weight": "decimal", "ratio": "float", "vip": "boolean",
+}  # fmt: skip
+
+
+def _times(as_of: datetime, zone: Zone) -> list[datetime]:
+    """Instants on and beside every edge a window of this as_of may have."""
+    today = zone.day_of(as_of)
+    found = [*around(as_of, 1, -1), *_SPECIAL_TIMES, *(as_of - age for age in _AGES)]
+    for months in (1, 2, 12):
+        from tierwise.definitions.language.times import parse_duration
+
+        found += around(zone.add(as_of, parse_duration(f"{months}mo"), -1), 1)  # type: ignore[arg-type]
+    for day in (today, today.replace(day=1), today.replace(month=1, day=1), today - timedelta(days=today.weekday())):
+        found += around(zone.midnight(day), -1)
+    for days in (30, 90):
+        found += around(as_of - timedelta(days=days), 1)
+    return found
+
+
+def _rows(pick: _Pick, stream: str, times: Sequence[datetime], mild: bool, count: int, start: int) -> list[Row]:
+    rows = []
+    for index in range(count):
+        values: dict[str, Any] = {"key_space": pick(("a", "a", "a", "b"))}
+        time = pick(times)
+        for column, kind in _STREAM_KINDS[stream].items():
+            if kind == "order":
+                values[column] = f"o{start + index}" if stream == "orders" else pick((*(f"o{k}" for k in range(12)), None))
+            elif column == "left_at":
+                values[column] = pick((None, time, time + timedelta(microseconds=30), time + timedelta(minutes=90), time + timedelta(days=40), datetime.max))
+            elif stream == "refunds" and kind == "money":
+                values[column] = pick((*_MILD["money"], None))
+            else:
+                values[column] = pick((*_MILD[kind], None) if mild and kind in _MILD else VALUES[kind])
+        rows.append(Row(time, f"{pick('kKé')}{start + index}", values))
+    return rows
+
+
+@st.composite
+def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
+    """A case: a handful of customers with rows on the edges, and expressions of every kind about them."""
+
+    def pick(options: Sequence[_T]) -> _T:
+        return draw(st.sampled_from(options))
+
+    zone = Zone(pick(_ZONES))
+    as_of = pick(_AS_OF)
+    times = _times(as_of, zone)
+    mild = pick((True, True, True, False))
+    customers = list(range(1, pick((3, 5, 7)) + 1))
+    streams: dict[str, dict[int, list[Row]]] = {}
+    for stream in _STREAM_KINDS:
+        streams[stream] = {}
+        start = 0
+        for customer in customers:
+            count = pick((0, 1, 1, 2, 3, 5))
+            streams[stream][customer] = _rows(pick, stream, pick((times, times[:6])), mild, count, start)
+            start += count
+    records = {customer: _records(pick, times, mild) for customer in customers}
+    writer = Writer(pick, depth)
+    written = {f"t{index}": writer.tag(f"t{index}", pick(KINDS)) for index in range(tags // 2)}
+    tierings = {"grade": {"ordered": True, "tiers": {"gold": writer.write("boolean"), "silver": writer.write("boolean"), "none": "otherwise"}}}
+    segments = {"vips": writer.write("boolean")}
+    writer.memberships = True
+    written |= {f"u{index}": writer.tag(f"u{index}", pick(KINDS)) for index in range(tags - len(written))}
+    return Case(
+        tags=written,
+        as_of=as_of,
+        customers=customers,
+        streams=streams,
+        records=records,
+        zone=zone.name,
+        segments=segments,
+        tierings=tierings,
+        parameters={"p": {"type": "integer", "default": 2}, "share": {"type": "decimal", "default": "0.5"}, "span": {"type": "duration", "default": "2mo"}},
+        lookups={"band": {"app": {"rate": 3, "name": "App", "known": True}, "微信": {"rate": None, "name": "W", "known": None}, "": {"rate": 0, "name": "", "known": False}}},
+        moments=[pick([time for time in times if time > as_of]), pick([time for time in times if time < as_of])],
+    )
+
+
+def _records(pick: _Pick, times: Sequence[datetime], mild: bool) -> list[Row]:
+    rows = []
+    for index in range(pick((0, 1, 1, 2, 3))):
+        values = {name: pick((*_MILD[kind], None) if mild and kind in _MILD else VALUES[kind]) for name, kind in _RECORD_KINDS.items()}
+        rows.append(Row(pick(times), f"c{index}", values))
+    return rows

@@ -1,0 +1,285 @@
+"""One world for both evaluators: definitions and rows, the engine over them, and where it differs from the reference."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tierwise.definitions.check import Catalogue, check
+from tierwise.definitions.language.kinds import Kind
+from tierwise.definitions.language.reference import Evaluation, Published, Row, World
+from tierwise.definitions.language.typed import Expr, Population, Value, walk_typed
+from tierwise.definitions.load import define
+from tierwise.definitions.streams import CUSTOMERS
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.build import IDS, RECORDS, build_lookup, build_stream, source_of
+from tierwise.engine.cells import named_cell
+from tierwise.engine.distributions import Distribution, from_rows, to_rows
+from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.snapshot import Snapshot, Spine, customers, everyone, moments
+from tierwise.errors import TierwiseError
+from tierwise.lake import Lake
+
+__all__ = ["ATTRIBUTES", "COLUMNS", "Case", "at", "catalogue_of", "differences", "engine_of", "reference_of", "row", "spines"]
+
+#: The columns of the stream `s` that every case declares: one of each kind.
+COLUMNS: Final = {
+    "n": "integer", "q": "decimal", "m": "money", "f": "float", "t": "text", "b": "boolean", "d": "date", "i": "instant",
+}  # fmt: skip
+#: The attributes every case maps: built in, and of kinds that no built-in one has.
+ATTRIBUTES: Final = {
+    "birth_date": "date", "city": "text", "registered_at": "instant", "children": "integer", "income": "money",
+    "weight": "decimal", "ratio": "float", "vip": "boolean",
+}  # fmt: skip
+_BUILT_IN: Final = frozenset(column.name for column in CUSTOMERS.columns)
+_ARROW: Final = {
+    "boolean": pa.bool_(), "integer": pa.int64(), "decimal": pa.decimal128(18, 6), "money": pa.decimal128(18, 2),
+    "float": pa.float64(), "text": pa.string(), "date": pa.date32(), "instant": pa.timestamp("us"),
+}  # fmt: skip
+_SYSTEM: Final = {
+    "source": pa.string(), "key_space": pa.string(), "source_record_id": pa.int64(), "row_key": pa.string(),
+    "time": pa.timestamp("us"), "received_at": pa.timestamp("us"), "import_id": pa.int64(), "op": pa.string(),
+}  # fmt: skip
+
+
+def at(text: str) -> datetime:
+    """An instant as it is written in UTC."""
+    return datetime.fromisoformat(text)
+
+
+def row(time: str, key: str = "", /, **values: Value) -> Row:
+    """A row of a stream, its time in UTC."""
+    return Row(at(time), key or time, values)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Definitions, rows and an as_of; `tags` are (name, expression) in order, `lookups` table → key → column → value."""
+
+    tags: Mapping[str, str]
+    as_of: datetime
+    customers: Sequence[int] = (1,)
+    streams: Mapping[str, Mapping[int, Sequence[Row]]] = field(default_factory=dict)
+    records: Mapping[int, Sequence[Row]] = field(default_factory=dict)
+    zone: str = "Asia/Shanghai"
+    segments: Mapping[str, str] = field(default_factory=dict)
+    tierings: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    lookups: Mapping[str, Mapping[str, Mapping[str, Value]]] = field(default_factory=dict)
+    moments: Sequence[datetime] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Everything that is evaluated."""
+        return [*self.tags, *self.segments, *self.tierings]
+
+
+def catalogue_of(case: Case) -> Catalogue:
+    """Check the case's definitions, which must be good."""
+    attributes = {n: {"value": n} if n in _BUILT_IN else {"value": n, "type": kind} for n, kind in ATTRIBUTES.items()}
+    definitions, problems = define(
+        {"name": "case", "timezone": case.zone},
+        sources={"crm": {"file": "crm.csv", "streams": {"customers": {"columns": attributes}}}},
+        streams={"s": {"columns": COLUMNS}},
+        lookups={name: {"file": f"{name}.csv", "key": "key", "types": _types(rows)} for name, rows in case.lookups.items()},
+        tags=case.tags,
+        segments=case.segments,
+        tierings=case.tierings,
+        parameters=case.parameters,
+    )
+    assert definitions is not None and not problems, "\n".join(map(str, problems))
+    columns = {name: ["key", *_types(rows)] for name, rows in case.lookups.items()}
+    catalogue, problems = check(definitions, columns)
+    assert catalogue is not None, "\n".join(f"{problem.place if hasattr(problem, 'place') else ''}{problem}" for problem in problems)
+    return catalogue
+
+
+def _types(rows: Mapping[str, Mapping[str, Value]]) -> dict[str, str]:
+    first = next(iter(rows.values()))
+    names = {bool: "boolean", int: "integer", str: "text", float: "float"}
+    return {column: names.get(type(value), "money") for column, value in first.items()}
+
+
+# -- the reference -----------------------------------------------------------------------------------------------------
+
+
+def reference_of(case: Case, catalogue: Catalogue) -> World:
+    """The world the reference evaluator walks over; rows of one key space when they name none."""
+
+    def known(rows: Mapping[int, Sequence[Row]]) -> dict[int, list[Row]]:
+        return {
+            customer: [Row(r.time, r.row_key, {"key_space": "default", **r.values}) for r in own]
+            for customer, own in rows.items()
+        }
+
+    def expression(rule: Any) -> Expr:
+        assert rule.expr is not None
+        found: Expr = rule.expr
+        return found
+
+    return World(
+        streams={name: known(rows) for name, rows in case.streams.items()},
+        records=case.records,
+        customers=list(case.customers),
+        lookups=case.lookups,
+        parameters={name: value for name, (_, value) in catalogue.parameters.items()},
+        tags={name: expression(rule) for name, rule in catalogue.tags.items()},
+        segments={name: expression(rule) for name, rule in catalogue.segments.items()},
+        tierings={name: [(t, rule.expr) for t, rule in rules.items()] for name, rules in catalogue.tierings.items()},
+        zone=catalogue.zone,
+    )
+
+
+def _populations(world: World) -> Iterator[Population]:
+    rules = [rule for tiers in world.tierings.values() for _, rule in tiers if rule is not None]
+    for expr in (*world.tags.values(), *world.segments.values(), *rules):
+        yield from (node for node in walk_typed(expr) if isinstance(node, Population))
+
+
+class _Reference:
+    """The reference's answers at the as_of of the case and at other moments, by then published or not."""
+
+    def __init__(self, case: Case, catalogue: Catalogue) -> None:
+        self.world = reference_of(case, catalogue)
+        self.first = Evaluation(self.world, case.as_of)
+        self.others: dict[datetime, Evaluation] = {case.as_of: self.first}
+
+    def value(self, name: str, customer: int, as_of: datetime) -> Value:
+        if as_of not in self.others:
+            nodes = list(_populations(self.world))
+            later = as_of > self.first.now.as_of
+            published = {node: self.first.publish(node) if later else Published({}) for node in nodes}
+            self.others[as_of] = Evaluation(self.world, as_of, published)
+        evaluation = self.others[as_of]
+        if name in self.world.tierings:
+            return evaluation.tier_of(name, customer)
+        return evaluation.value(self.world.tags.get(name) or self.world.segments[name], customer)
+
+
+# -- the engine --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def engine_of(case: Case, catalogue: Catalogue) -> Iterator[DuckEngine]:
+    """An engine in memory whose tables were built from a lake that holds the case's rows."""
+    with tempfile.TemporaryDirectory() as folder, DuckEngine(None, threads=1) as engine:
+        lake = _lake(case, catalogue, Path(folder))
+        ids = pa.array(case.customers, pa.int64())
+        keys = pa.array([str(customer) for customer in case.customers], pa.string())
+        engine.register(IDS, pa.table({"source_record_id": ids, "customer_id": ids, "customer_key": keys}))
+        always = pa.array([None] * len(keys), pa.timestamp("us"))
+        engine.register(KNOWN_CUSTOMERS, pa.table({"customer_id": ids, "customer_key": keys, "known_since": always}))
+        for name in ("products", "stores"):
+            build_stream(engine, catalogue.reference[name], lake, lake.version, False, name)
+        build_stream(engine, catalogue.reference["customers"], lake, lake.version, False, RECORDS)
+        wanted = {*case.streams, *(["refunds"] if "orders" in case.streams else [])}
+        for name in sorted(wanted, key=lambda stream: (stream != "refunds", stream)):  # orders read refunds
+            build_stream(engine, catalogue.streams[name], lake, lake.version, False, name)
+        for name, rows in case.lookups.items():
+            build_lookup(engine, name, pa.Table.from_pylist([{"key": key, **values} for key, values in rows.items()]))
+        yield engine
+
+
+def _lake(case: Case, catalogue: Catalogue, folder: Path) -> Lake:
+    lake = Lake(folder)
+    tables = {name: _table(rows, catalogue.streams[name].columns) for name, rows in case.streams.items()}
+    tables["customers"] = _table(case.records, catalogue.reference["customers"].columns)
+    lake.append("rows", {name: table for name, table in tables.items() if table.num_rows}, "one")
+    return lake
+
+
+def _table(rows: Mapping[int, Sequence[Row]], columns: Sequence[Any]) -> pa.Table:
+    own = {c.name: _ARROW[c.kind.name] for c in columns if not c.computed and not c.origin}
+    system = {"source": "test", "key_space": "default", "received_at": datetime(2100, 1, 1), "import_id": 1, "op": "put"}
+    listed = [
+        {**system, **r.values, "source_record_id": customer, "row_key": r.row_key, "time": r.time}
+        for customer, found in rows.items()
+        for r in found
+    ]
+    return pa.Table.from_pylist(listed, schema=pa.schema({**_SYSTEM, **own}))
+
+
+def spines(
+    case: Case, catalogue: Catalogue, engine: DuckEngine, names: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """The engine's answers for everyone, for some customers, and for moments with what was published for everyone."""
+    parameters = {name: value for name, (_, value) in catalogue.parameters.items()}
+
+    def answer(spine: Spine, published: Mapping[str, tuple[Distribution, ...]] | None = None) -> list[dict[str, Any]]:
+        snapshot = Snapshot(case.as_of, "case", parameters, 1, 1, published)
+        evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot)
+        rows: list[dict[str, Any]] = evaluator.evaluate(spine, names).to_pylist()
+        answer.published = evaluator.published  # type: ignore[attr-defined]
+        return rows
+
+    found = {"everyone": answer(everyone(case.as_of))}
+    kept = {known: tuple(from_rows(to_rows(list(one)))) for known, one in answer.published.items()}  # type: ignore[attr-defined]
+    some = list(case.customers)[: max(1, len(case.customers) // 2)]
+    found["customers"] = answer(customers(some, case.as_of))
+    asked = [(c, moment) for moment in (*case.moments, case.as_of) for c in reversed(case.customers)]
+    table = pa.table({"customer_id": [c for c, _ in asked], "as_of": pa.array([m for _, m in asked], pa.timestamp("us"))})
+    found["moments"] = answer(moments(table), kept)
+    return found
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+
+def same(kind: Kind, left: Any, right: Any) -> bool:
+    """Whether two answers are equal: exactly, floats within 1e-9 relative."""
+    if left is None or right is None:
+        return left is right
+    if kind.of is not None:
+        return len(left) == len(right) and all(same(kind.of, a, b) for a, b in zip(left, right, strict=True))
+    if kind.name == "float":
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(left == right) and type(left) is type(right)
+
+
+def differences(case: Case) -> list[str]:
+    """Say where the engine and the reference differ, one line each; empty when they agree in every cell."""
+    catalogue = catalogue_of(case)
+    reference = _Reference(case, catalogue)
+    kinds = {name: named_cell(catalogue, name).kind for name in case.names}
+    found = []
+    with engine_of(case, catalogue) as engine:
+        try:
+            answers = spines(case, catalogue, engine, case.names)
+        except TierwiseError as error:
+            return [f"refused: {error}", *_refused(case, catalogue, engine)]
+        for spine, rows in answers.items():
+            for line in rows:
+                for name, kind in kinds.items():
+                    customer, as_of = line["customer_id"], line["as_of"]
+                    value = reference.value(name, customer, as_of)
+                    if not same(kind, line[name], value):
+                        said = case.tags.get(name) or case.segments.get(name) or case.tierings.get(name)
+                        moment = "" if as_of == case.as_of else f" at {as_of}"
+                        found.append(f"{spine} {customer}{moment}: {name} ({kind}) engine {line[name]!r} reference {value!r}: {said}")
+        if len(answers["everyone"]) != len(case.customers):
+            found.append("not everyone is there")
+    return found
+
+
+def _refused(case: Case, catalogue: Catalogue, engine: DuckEngine) -> list[str]:
+    """Which names the engine cannot answer, asked one at a time."""
+    found = []
+    for name in case.names:
+        try:
+            spines(case, catalogue, engine, [name])
+        except TierwiseError as error:
+            found.append(f"{name}: {error}: {case.tags.get(name)}\n{getattr(error, 'statement', '')[:3000]}")
+    return found
+
+
+def around(instant: datetime, *micros: int) -> list[datetime]:
+    """The instant and its neighbours."""
+    return [instant + timedelta(microseconds=m) for m in (0, *micros)]

@@ -1,0 +1,314 @@
+"""Writes random expressions of a wanted kind, as text: over streams, attributes, earlier tags, and over each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+__all__ = ["KINDS", "Writer"]
+
+#: The kinds a tag is written of, conditions and whole numbers more often.
+KINDS: Final = ("boolean", "boolean", "boolean", "integer", "integer", "float", "float", "money", "decimal", "text", "date", "instant", "list")
+_NUMBERS: Final = ("integer", "money", "decimal", "float")
+_COLUMNS: Final[dict[str, dict[str, str]]] = {
+    "orders": {"amount": "money", "kept_amount": "money", "coupon_amount": "money", "channel": "text", "cancelled": "boolean", "kept": "boolean", "time": "instant"},
+    "refunds": {"amount": "money", "kind": "text", "time": "instant"},
+    "events": {"type": "text", "sku": "text", "time": "instant"},
+    "visits": {"store_id": "text", "left_at": "instant", "dwell_minutes": "decimal", "time": "instant"},
+    "s": {"n": "integer", "q": "decimal", "m": "money", "f": "float", "t": "text", "b": "boolean", "d": "date", "i": "instant", "time": "instant"},
+}  # fmt: skip
+_ATTRIBUTES: Final = {
+    "birth_date": "date", "city": "text", "registered_at": "instant", "children": "integer", "income": "money",
+    "weight": "decimal", "ratio": "float", "vip": "boolean",
+}  # fmt: skip
+_LITERALS: Final[dict[str, Sequence[str]]] = {
+    "boolean": ("True", "False"),
+    "integer": ("0", "1", "2", "3", "18", "30", "9007199254740993", "9223372036854775807", "param.p"),
+    "decimal": ("0.5", "0.1", "1.5", "19.90", "100.000001", "999999999999.999999", "0.000001", "param.share"),
+    "text": tuple(json.dumps(text, ensure_ascii=False) for text in ("app", "store", "", "微信", "İ", "a", "é", "👍", "10", "o'ne")),
+    "date": ('"2026-03-01"', '"2026-02-28"', '"2024-02-29"', '"2025-12-31"'),
+    "instant": ('"2026-03-01 08:00"', '"2026-03-29T01:00:00Z"', '"2025-10-26 01:30"', '"2026-01-31 23:59:59.999999"'),
+}  # fmt: skip
+_DURATIONS: Final = ('"30m"', '"1d"', '"7d"', '"30d"', '"90d"', '"2w"', '"1mo"', '"2mo"', '"1y"', '"400d"', "param.span")
+_DAYS: Final = ('"0d"', '"1d"', '"30d"', '"2w"', '"1mo"', '"13mo"', '"1y"', '"200y"')
+_SPANS: Final = ('"30d..90d"', '"0d..1d"', '"1mo..2mo"', '"7d..1mo"', '"1w..52w"')
+_WORDS: Final = (
+    "today", "yesterday", "this week", "last week", "this month", "last month", "this quarter", "last quarter", "this year", "last year",
+)  # fmt: skip
+_PATTERNS: Final = ("a.*", ".", "a.b", "[A-Z]+", "(?i)APP", "", "\\\\w+", ".*ß.*")
+
+
+class Writer:
+    """Writes expressions; `pick` draws one of a sequence.
+
+    `tags` are those that may be referred to, with their kinds. `row` is the stream whose rows are spoken of, or "".
+    """
+
+    def __init__(self, pick: Callable[[Sequence[Any]], Any], depth: int) -> None:
+        self.pick, self.depth = pick, depth
+        self.tags: dict[str, str] = {}
+        self.memberships = False
+
+    def tag(self, name: str, kind: str) -> str:
+        """Write an expression and remember it under its name."""
+        text = self.write(kind)
+        self.tags[name] = kind
+        return text
+
+    def write(self, kind: str, row: str = "", depth: int | None = None) -> str:
+        """Write an expression of the kind, about a row of a stream or about a customer."""
+        left = self.depth if depth is None else depth
+        if kind == "list":
+            return self.listed(row, left)
+        if left <= 0 or self.pick(range(5)) == 0:
+            return self.leaf(kind, row)
+        ways: list[Callable[[str, int], str]] = [*_WAYS(self, kind)]
+        if not row:
+            ways += [lambda r, d: self.aggregate(kind, r, d)] * 3
+        ways.append(lambda r, d: self.choice(kind, r, d))
+        return str(self.pick(ways)(row, left - 1))
+
+    def leaf(self, kind: str, row: str) -> str:
+        """Write a column, a tag, an attribute or a literal."""
+        customer = "customer." if row else ""
+        names = [f"{customer}{name}" for name, own in (*_ATTRIBUTES.items(), *self.tags.items()) if own == kind]
+        if row:
+            names += [name for name, own in _COLUMNS[row].items() if own == kind] * 3
+        elif kind != "boolean":
+            names.append(self.aggregate(kind, "", 0))
+        if kind == "instant":
+            names.append("as_of")
+        literals = _LITERALS.get(kind, ())
+        if kind in ("date", "instant"):  # a bare text is no date: what it meets makes it one
+            literals = ()
+        options = [*names, *(self.pick([literals]) if literals else [])]
+        if not options:
+            return {"date": f"{customer}birth_date", "instant": "as_of", "float": f"{customer}ratio", "list": "top(s.t, n=2)"}[kind]
+        return str(self.pick(options))
+
+    # -- over a stream ----------------------------------------------------------------------------------------------
+
+    def aggregate(self, kind: str, row: str, depth: int) -> str:
+        stream = self.pick(tuple(_COLUMNS))
+        columns = [name for name, own in _COLUMNS[stream].items() if own == kind]
+        calls: list[str] = []
+        if kind == "boolean":
+            calls = ["exists({s})", "exists({s})"]
+        elif kind == "integer":
+            any_column = self.pick(tuple(_COLUMNS[stream]))
+            calls = ["count({s})", "days({s})", f"distinct({{s}}.{any_column})", 'streak({s}, every="%s")' % self.pick(("1d", "1w", "1mo", "3mo", "1y"))]
+        elif kind == "float":
+            of = self.write("boolean", stream, depth - 1)
+            calls = [f"share({{s}}, of={of})", "avg_gap({s})", "min_gap({s})", "max_gap({s})", 'score({s}, half_life="%s")' % self.pick(("1d", "30d", "12h"))]
+            numbers = [name for name, own in _COLUMNS[stream].items() if own in _NUMBERS]
+            calls += [f"avg({{s}}.{name})" for name in numbers]
+        for column in columns:
+            calls += [f"{name}({{s}}.{column})" for name in ("first", "last", "top")]
+            calls.append(f"nth({{s}}.{column}, {self.pick((1, 2, 3))})")
+            calls.append(f"top({{s}}.{column}, by={self.by(stream)})")
+            if kind in _NUMBERS:
+                calls.append(f"sum({{s}}.{column})")
+            if kind not in ("boolean",):
+                calls += [f"min({{s}}.{column})", f"max({{s}}.{column})"]
+        if not calls:
+            return self.aggregate(kind, row, depth) if any(kind in own.values() for own in _COLUMNS.values()) else self.leaf(kind, row)
+        call = str(self.pick(calls)).replace("{s}", stream)
+        return self.with_options(call, stream, depth)
+
+    def by(self, stream: str) -> str:
+        numbers = [name for name, own in _COLUMNS[stream].items() if own in _NUMBERS]
+        ordered = [name for name, own in _COLUMNS[stream].items() if own != "boolean"]
+        options = [f"count({stream})", f"days({stream})", *(f"distinct({stream}.{name})" for name in ordered)]
+        options += [f"{name}({stream}.{column})" for name in ("sum", "avg") for column in numbers]
+        options += [f"{name}({stream}.{column})" for name in ("min", "max") for column in ordered]
+        return str(self.pick(options))
+
+    def with_options(self, call: str, stream: str, depth: int) -> str:
+        options = []
+        for name in self.pick(((), (), ("where",), ("within",), ("where", "within"), ("ago",), ("on",), ("since",), ("until",), ("since", "until"), ("latest",), ("where", "latest"))):
+            match name:
+                case "where":
+                    options.append(f"where={self.write('boolean', stream, max(depth, 1))}")
+                case "within":
+                    options.append(f"within={self.pick(_DURATIONS)}")
+                case "ago":
+                    options.append(f"ago={self.pick(_SPANS)}")
+                case "on":
+                    options.append(f'on="{self.pick(_WORDS)}"')
+                case "latest":
+                    options.append(f"latest={self.pick((1, 2, 3))}")
+                case _:
+                    kind = self.pick(("date", "instant"))
+                    bound = self.pick(_LITERALS[kind]) if self.pick((True, False)) else self.write(kind, "", min(depth, 1))
+                    options.append(f"{name}={bound}")
+        return f"{call[:-1]}, {', '.join(options)})" if options else call
+
+    def listed(self, row: str, depth: int) -> str:
+        stream, column = self.pick((("orders", "channel"), ("events", "type"), ("s", "t"), ("s", "n"), ("s", "d"), ("s", "f"), ("orders", "amount")))
+        by = f", by={self.by(stream)}" if self.pick((True, False)) else ""
+        return self.with_options(f"top({stream}.{column}{by}, n={self.pick((2, 3))})", stream, depth)
+
+    # -- conditions -------------------------------------------------------------------------------------------------
+
+    def comparison(self, row: str, depth: int) -> str:
+        kind = self.pick((*_NUMBERS, *_NUMBERS, "text", "date", "instant"))
+        left = self.write(kind, row, depth)
+        if kind in _NUMBERS:
+            right = self.write(self.pick(_NUMBERS), row, depth)
+        elif kind in ("date", "instant"):
+            other = self.pick(("date", "instant"))
+            right = self.pick(_LITERALS[other]) if self.pick((True, False)) else self.write(other, row, depth)
+        else:
+            right = self.write(kind, row, depth)
+        return f"({left} {self.pick(('==', '!=', '<', '<=', '>', '>='))} {right})"
+
+    def between(self, row: str, depth: int) -> str:
+        middle = self.write(self.pick(_NUMBERS), row, depth)
+        return f"({self.write('integer', row, 0)} <= {middle} < {self.write('decimal', row, 0)})"
+
+    def logic(self, row: str, depth: int) -> str:
+        parts = [self.write("boolean", row, depth) for _ in range(self.pick((2, 2, 3)))]
+        joined = f" {self.pick(('and', 'or'))} ".join(parts)
+        return f"(not ({joined}))" if self.pick(range(3)) == 0 else f"({joined})"
+
+    def member(self, row: str, depth: int) -> str:
+        word = self.pick(("in", "not in"))
+        kind = self.pick(("text", "integer", "money", "date", "float"))
+        value = self.write(kind, row, depth)
+        if kind in ("date", "text"):
+            items = [self.pick(_LITERALS[kind]) for _ in range(2)]
+        else:
+            items = [self.pick(_LITERALS[self.pick(("integer", "decimal"))]) for _ in range(2)]
+        if kind == "text" and not row and self.pick((True, False)):
+            return f"({value} {word} top(orders.channel, n=2))"
+        return f"({value} {word} ({', '.join(items)}))"
+
+    def known(self, row: str, depth: int) -> str:
+        return f"({self.write(self.pick(('text', 'money', 'float', 'instant', 'date', 'boolean')), row, depth)} {self.pick(('is None', 'is not None'))})"
+
+    def texts(self, row: str, depth: int) -> str:
+        name = self.pick(("contains", "startswith", "matches"))
+        x = self.write("text", row, depth)
+        return f'{name}({x}, "{self.pick(_PATTERNS)}")' if name == "matches" else f"{name}({x}, {self.write('text', row, 0)})"
+
+    def birthday(self, row: str, depth: int) -> str:
+        return f"anniversary({self.write(self.pick(('date', 'instant')), row, depth)}, within={self.pick(_DAYS[1:])})"
+
+    def membership(self, row: str, depth: int) -> str:
+        if not self.memberships or row:
+            return self.comparison(row, depth)
+        return str(self.pick(('segment("vips")', 'tier("grade") == "gold"', 'tier("grade") in ("gold", "none")', 'at_least("grade", "silver")', 'tier("grade") != "silver"')))
+
+    def standing(self, row: str, depth: int) -> str:
+        """A comparison with a population, of boolean kind."""
+        if row:
+            return self.comparison(row, depth)
+        name = self.pick(("in_top", "above_mean"))
+        x = self.write(self.pick(_NUMBERS), row, depth)
+        size = self.pick((", n=1", ", n=2", ", percent=20", ", percent=50.5", ", percent=100")) if name == "in_top" else ""
+        return f"{name}({x}{size}{self.population(depth)})"
+
+    def population(self, depth: int) -> str:
+        options = []
+        if self.pick(range(3)) == 0:
+            options.append(f"by={self.write(self.pick(('text', 'boolean', 'integer', 'date')), '', min(depth, 1))}")
+        if self.pick(range(3)) == 0:
+            options.append(f"among={self.write('boolean', '', min(depth, 1))}")
+        if self.pick((True, False)):
+            options.append('best="low"')
+        return "".join(f", {option}" for option in options)
+
+    # -- values -----------------------------------------------------------------------------------------------------
+
+    def choice(self, kind: str, row: str, depth: int) -> str:
+        name = self.pick(("coalesce", "case", "least", "greatest"))
+        if kind in ("boolean",) and name in ("least", "greatest"):
+            name = "case"
+        below = {"float": ("integer", "float"), "decimal": ("integer", "money", "decimal"), "money": ("integer", "money")}.get(kind, (kind,))
+        values = [self.write(kind, row, depth), *(self.write(self.pick(below), row, depth) for _ in range(self.pick((1, 2))))]
+        if name != "case":
+            return f"{name}({', '.join(values)})"
+        conditions = [self.write("boolean", row, depth) for _ in values]
+        pairs = ", ".join(f"{condition}, {value}" for condition, value in zip(conditions, values, strict=True))
+        return f"case({pairs})" if self.pick((True, False)) else f"case({pairs}, {self.write(kind, row, depth)})"
+
+    def arithmetic(self, kind: str, row: str, depth: int) -> str:
+        pairs = {
+            "integer": (("integer", "+-*", "integer"),),
+            "money": (("money", "+-", "money"), ("money", "+-*", "integer"), ("integer", "*+-", "money")),
+            "decimal": (("decimal", "+-*", "decimal"), ("money", "*+-", "decimal"), ("decimal", "*+-", "integer")),
+            "float": (("float", "+-*/", "float"), ("money", "/", "money"), ("integer", "/", "decimal"), ("float", "*/-", "integer"), ("decimal", "+/", "float")),
+        }[kind]
+        left, operators, right = self.pick(pairs)
+        one, two = self.write(left, row, depth), self.write(right, row, depth)
+        if self.pick(range(6)) == 0:
+            return f"(-{one} {self.pick(tuple(operators))} {two})"
+        operator = self.pick(tuple(operators))
+        third = f" {operator} {self.write(right, row, 0)}" if operator in "+-" and self.pick(range(3)) == 0 else ""
+        return f"({one} {operator} {two}{third})"
+
+    def of_time(self, row: str, depth: int) -> str:
+        name = self.pick(("days_since", "days_until", "months_since", "year", "month", "day", "weekday", "hour", "age"))
+        return f"{name}({self.write(self.pick(('date', 'instant')), row, depth)})"
+
+    def elapsed(self, row: str, depth: int) -> str:
+        if self.pick((True, False)):
+            return f"hours_since({self.write(self.pick(('date', 'instant')), row, depth)})"
+        return f"({self.write('instant', row, depth)} - {self.write('instant', row, depth)})"
+
+    def days_between(self, row: str, depth: int) -> str:
+        return f"({self.write('date', row, depth)} - {self.write(self.pick(('date', 'instant')), row, depth)})"
+
+    def place(self, row: str, depth: int) -> str:
+        """A place in a population, of integer kind."""
+        if row:
+            return self.of_time(row, depth)
+        name = self.pick(("ntile", "quintile", "rank"))
+        x = self.write(self.pick((*_NUMBERS, "date", "instant")), row, depth)
+        return f"{name}({x}{', %d' % self.pick((2, 4, 10)) if name == 'ntile' else ''}{self.population(depth)})"
+
+    def score(self, row: str, depth: int) -> str:
+        """A place in a population, of float kind."""
+        if row:
+            return self.elapsed(row, depth)
+        name = self.pick(("percent_rank", "zscore"))
+        kinds = (*_NUMBERS, "date") if name == "percent_rank" else _NUMBERS
+        return f"{name}({self.write(self.pick(kinds), row, depth)}{self.population(depth)})"
+
+    def band(self, row: str, depth: int) -> str:
+        return f"band({self.write(self.pick(_NUMBERS), row, depth)}, {self.pick(('0', '1, 18', '0.5, 19.90, 100', '10, 9007199254740993'))})"
+
+    def small(self, row: str, depth: int) -> str:
+        return f"lower({self.write('text', row, depth)})"
+
+    def looked_up(self, kind: str, row: str, depth: int) -> str:
+        column = {"integer": "rate", "text": "name", "boolean": "known"}[kind]
+        return f'lookup("band", {self.write("text", row, depth)}, "{column}")'
+
+    def moved(self, kind: str, row: str, depth: int) -> str:
+        by = self.pick(_DAYS if kind == "date" else (*_DURATIONS, '"200y"'))
+        return f"({self.write(kind, row, depth)} {self.pick('+-')} {by})"
+
+
+def _WAYS(writer: Writer, kind: str) -> list[Callable[[str, int], str]]:
+    """What an expression of the kind can be built with, beside aggregates and choices."""
+    match kind:
+        case "boolean":
+            return [
+                writer.comparison, writer.comparison, writer.comparison, writer.logic, writer.logic, writer.member, writer.known,
+                writer.texts, writer.birthday, writer.membership, writer.standing, writer.between,
+                lambda row, depth: writer.looked_up("boolean", row, depth),
+            ]  # fmt: skip
+        case "integer":
+            return [
+                lambda row, depth: writer.arithmetic("integer", row, depth), writer.of_time, writer.place, writer.days_between,
+                lambda row, depth: writer.looked_up("integer", row, depth),
+            ]  # fmt: skip
+        case "money" | "decimal":
+            return [lambda row, depth: writer.arithmetic(kind, row, depth)]
+        case "float":
+            return [lambda row, depth: writer.arithmetic("float", row, depth), writer.elapsed, writer.score]
+        case "text":
+            return [writer.band, writer.small, lambda row, depth: writer.looked_up("text", row, depth)]
+    return [lambda row, depth: writer.moved(kind, row, depth)]
