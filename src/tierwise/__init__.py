@@ -16,6 +16,23 @@ from tierwise.project import Project
 __version__ = "0.1.0"
 
 __all__ = [
-    "Label", "Lookup", "Parameter", "Problem", "Project", "Segment", "Settings", "Source", "Tag", "Tier", "TierwiseError",
-    "Tiering", "__version__", "customers", "define", "everyone", "init", "moments", "open",
+    "Label",
+    "Lookup",
+    "Parameter",
+    "Problem",
+    "Project",
+    "Segment",
+    "Settings",
+    "Source",
+    "Tag",
+    "Tier",
+    "Tiering",
+    "TierwiseError",
+    "__version__",
+    "customers",
+    "define",
+    "everyone",
+    "init",
+    "moments",
+    "open",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now) -> Project:  # noqa: A001
+def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now) -> Project:
     """Open a project folder.
 
     Args:

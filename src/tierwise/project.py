@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -15,22 +14,30 @@ from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue, check
 from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
-from tierwise.definitions.language.times import Zone, parse_date, parse_instant
-from tierwise.definitions.language.typed import Population, walk_typed
+from tierwise.definitions.language.times import Zone
 from tierwise.definitions.load import Definitions, load
-from tierwise.definitions.tables import TABLES
 from tierwise.engine import results
+from tierwise.engine.as_of import read_as_of
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import source_of
 from tierwise.engine.cells import Cells
-from tierwise.engine.distributions import from_rows, to_rows
+from tierwise.engine.complete import Completion, definition_causes, last_run
+from tierwise.engine.distributions import from_rows
 from tierwise.engine.evaluate import Evaluator
-from tierwise.engine.history import LogEntry, membership_changes
-from tierwise.engine.run import RESULTS, Inputs, build_tables, evaluate_everyone, latest_row, stale_streams
+from tierwise.engine.run import RESULTS, Inputs, latest_row, stale_streams
 from tierwise.engine.snapshot import Snapshot, Spine
-from tierwise.errors import BadRequest, DefinitionsInvalid, Problem, SourceUnreadable, TierwiseError, UnknownName, near_name
+from tierwise.errors import (
+    BadRequest,
+    DefinitionsInvalid,
+    Problem,
+    SourceUnreadable,
+    TierwiseError,
+    UnknownName,
+    near_name,
+)
 from tierwise.lake import Lake
-from tierwise.sources.collect import check_sources, import_sources, pending
+from tierwise.sources.collect import check_sources, pending
+from tierwise.sources.collect import import_sources as collect
 from tierwise.sources.lookups import lookup_columns, read_lookup
 from tierwise.store import Actor, Store
 
@@ -68,7 +75,9 @@ class Project:
     def __enter__(self) -> Project:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -162,22 +171,31 @@ class Project:
         cells = Cells(catalogue)
         for name in (*catalogue.tags, *catalogue.tierings, *catalogue.segments):
             cells.want_name(name)
-        last = self._last_run()
         return {
             "as_of": definitions.settings.as_of,
             "definitions_hash": definitions.digest,
-            "changed_definitions": sorted(self._definition_causes(last)),
-            "imports": [{"source": s, "file": path.name, "state": state} for s, path, state in pending(definitions, self.lake)],
-            "streams": [{"stream": name, "rebuild": name in stale, "why": stale.get(name, "")} for name in catalogue.streams],
+            "changed_definitions": sorted(definition_causes(catalogue, last_run(self.lake))),
+            "imports": [
+                {"source": s, "file": path.name, "state": state} for s, path, state in pending(definitions, self.lake)
+            ],
+            "streams": [
+                {"stream": name, "rebuild": name in stale, "why": stale.get(name, "")} for name in catalogue.streams
+            ],
             "aggregates": len(cells.aggregates),
             "stages": cells.last_stage + 1,
             "distributions": len(cells.populations),
-            "names": {"tags": len(catalogue.tags), "tierings": len(catalogue.tierings), "segments": len(catalogue.segments)},
+            "names": {
+                "tags": len(catalogue.tags),
+                "tierings": len(catalogue.tierings),
+                "segments": len(catalogue.segments),
+            },
         }
 
     # -- run --------------------------------------------------------------------------------------------------------
 
-    def run(self, as_of: datetime | str | None = None, progress: Progress | None = None, import_sources: bool = True) -> dict[str, Any]:
+    def run(
+        self, as_of: datetime | str | None = None, progress: Progress | None = None, import_sources: bool = True
+    ) -> dict[str, Any]:
         """Import what is new, compute everything for everyone, record who moved; return the report.
 
         A run that dies leaves the last good state; the next one goes on from the files already imported and the tables
@@ -195,106 +213,36 @@ class Project:
         """
         show = progress or _silent
         now = self._clock().astimezone(UTC).replace(tzinfo=None)
-        definitions, catalogue = self.definitions, self.catalogue
+        definitions, _ = self.definitions, self.catalogue
         asked = self._asked_as_of(as_of, now) if as_of is not None else None
         engine, runs = self.engine, self.store.runs
         run_id = runs.begin("run", self._actor, now.replace(tzinfo=UTC), definitions_hash=definitions.digest)
         try:
-            report = self._run(run_id, asked, now, show, import_sources, catalogue, engine)
+            imports = []
+            if import_sources:
+                imports = collect(self.definitions, self.lake, self._quarantine, self.store.ids.assign, now, show)
+
+            def noted(step: str, seconds: float) -> None:
+                runs.step(run_id, step, {"seconds": seconds})
+
+            completion = Completion(engine, self._inputs(read_lookups=True), run_id, now, noted, show)
+            report = completion.run(lambda: asked or self._asked_as_of(definitions.settings.as_of, now), self._snapshot)
+            report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports]}
         except BaseException as error:
             message = error.message if isinstance(error, TierwiseError) else type(error).__name__
             runs.fail(run_id, self._clock(), message)
             raise
-        runs.finish(run_id, self._clock(), report, snapshot_id=report["snapshot_id"], lake_version=str(report["lake_version"]))
+        lake_version = str(report["lake_version"])
+        runs.finish(run_id, self._clock(), report, snapshot_id=report["snapshot_id"], lake_version=lake_version)
         return report
-
-    def _run(
-        self, run_id: int, asked: datetime | None, now: datetime, show: Progress, read: bool, catalogue: Catalogue, engine: DuckEngine
-    ) -> dict[str, Any]:
-        seconds: dict[str, float] = {}
-        started = time.monotonic()
-
-        def lap(step: str) -> None:
-            seconds[step] = round(time.monotonic() - started - sum(seconds.values()), 3)
-            self.store.runs.step(run_id, step, {"seconds": seconds[step]})
-
-        imports: list[dict[str, Any]] = []
-        if read:
-            assign = self.store.ids.assign
-            reports = import_sources(self.definitions, self.lake, self._quarantine, assign, now, show)
-            imports = [report.as_json() for report in reports]
-        lap("import")
-        inputs = self._inputs(read_lookups=True)
-        built = build_tables(engine, inputs, show)
-        lap("build")
-        instant = asked or self._asked_as_of(self.definitions.settings.as_of, now)
-        snapshot = self._snapshot(instant, inputs)
-        distributions = evaluate_everyone(engine, catalogue, snapshot, f"{RESULTS}$new", show)
-        lap("evaluate")
-        newest = max((entry.about["at"] for entry in self.lake.entries("memberships")), default="")
-        is_current = instant.isoformat() >= newest
-        written, causes = self._record(run_id, instant, now, inputs, engine, distributions) if is_current else (0, {})
-        engine.swap({RESULTS: f"{RESULTS}$new"})
-        lap("record")
-        tiers = results.tier_sizes(engine, catalogue, RESULTS)
-        customers = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(RESULTS))[0][0]
-        return {
-            "run_id": run_id, "as_of": instant, "snapshot_id": snapshot.id, "definitions_hash": self.definitions.digest,
-            "lake_version": inputs.lake_version, "identity_version": inputs.identity_version, "customers": customers,
-            "imports": imports, "built": built, "refunds_without_order": self._refunds_without_order(engine), "tierings": tiers,
-            "segments": results.segment_sizes(engine, catalogue, RESULTS), "memberships_written": written, "changes": causes,
-            "recorded": is_current, "distributions": len(distributions),
-            "never_matched": [{"tiering": t, "tier": tier} for t, sizes in tiers.items() for tier, n in sizes.items() if n == 0],
-            "warnings": [str(warning) for warning in catalogue.warnings], "seconds": seconds,
-        }  # fmt: skip
-
-    def _record(
-        self, run_id: int, instant: datetime, now: datetime, inputs: Inputs, engine: DuckEngine, distributions: Sequence[Any]
-    ) -> tuple[int, dict[str, int]]:
-        """Append the distributions and the membership changes to the lake, in one manifest."""
-        catalogue, last = self.catalogue, self._last_run()
-        population = frozenset(
-            name for name in (*catalogue.tierings, *catalogue.segments) if any(isinstance(p, Population) for p in self._reads(name))
-        )  # fmt: skip
-        entry = LogEntry(
-            run_id, instant, now, self.definitions.digest, self._definition_causes(last), population, int(last.get("lake_version", 0))
-        )  # fmt: skip
-        log = membership_changes(engine, catalogue, f"{RESULTS}$new", self.lake, entry, inputs.ids)
-        seq = log.column("seq").to_pylist()
-        about = {
-            "run_id": run_id, "at": instant.isoformat(), "lake_version": inputs.lake_version, "digests": dict(catalogue.digests),
-            "last_seq": seq[-1] if seq else int(last.get("last_seq", 0)), "definitions_hash": self.definitions.digest,
-        }  # fmt: skip
-        name = f"run-{run_id:08d}"
-        tables: dict[str, pa.Table] = {"memberships": log} if log.num_rows else {}
-        if distributions:
-            tables["distributions"] = to_rows(distributions)
-        self.lake.append("memberships", tables, name, about)
-        counted = log.column("cause").value_counts()
-        return log.num_rows, {one["values"].as_py(): one["counts"].as_py() for one in counted}
-
-    def _reads(self, name: str) -> list[Any]:
-        cells = Cells(self.catalogue)
-        cells.want_name(name)
-        return [part for named in cells.named.values() for expr in named.expressions() for part in walk_typed(expr)]
-
-    def _last_run(self) -> Mapping[str, Any]:
-        entries = self.lake.entries("memberships")
-        return entries[-1].about if entries else {}
-
-    def _definition_causes(self, last: Mapping[str, Any]) -> dict[str, str]:
-        """Return the tierings and segments that are new (first_run) or declared otherwise than at the last run."""
-        before = last.get("digests", {})
-        now = self.catalogue.digests
-        return {
-            name: "first_run" if name not in before else "definition"
-            for name in (*self.catalogue.tierings, *self.catalogue.segments)
-            if before.get(name) != now[name]
-        }
 
     def _inputs(self, read_lookups: bool) -> Inputs:
         ids = self.store.ids.customers().rename_columns({"source_key": "customer_key"})
-        lookups = {name: read_lookup(form, self.definitions) for name, form in self.definitions.lookups.items()} if read_lookups else {}
+        lookups = (
+            {name: read_lookup(form, self.definitions) for name, form in self.definitions.lookups.items()}
+            if read_lookups
+            else {}
+        )
         rows = [entry.number for entry in self.lake.entries("rows")]
         return Inputs(self.catalogue, self.lake, max(rows, default=0), ids, self.store.ids.version(), lookups)
 
@@ -307,35 +255,14 @@ class Project:
             known = [d for d in from_rows(found) if d.as_of <= as_of] if found is not None else []
             newest = {d.id: d for d in sorted(known, key=lambda d: d.as_of)}
             distributions = {key: (d,) for key, d in newest.items()}
-        return Snapshot(as_of, self.definitions.digest, parameters, max(rows, default=0), self.store.ids.version(), distributions)
+        return Snapshot(
+            as_of, self.definitions.digest, parameters, max(rows, default=0), self.store.ids.version(), distributions
+        )
 
     def _asked_as_of(self, as_of: datetime | str, now: datetime) -> datetime:
-        """Return an instant as naive UTC: ``now``, ``latest row``, a datetime, or a written instant or date (its end)."""
+        """Return an asked instant as naive UTC."""
         zone = Zone(self.definitions.settings.timezone)
-        if isinstance(as_of, datetime):
-            return zone.to_utc(as_of) if as_of.tzinfo is None else as_of.astimezone(UTC).replace(tzinfo=None)
-        if as_of == "now":
-            return now
-        if as_of == "latest row":
-            found = latest_row(self.engine, self.catalogue)
-            if found is None:
-                raise BadRequest("there is no row yet to take as_of from", "name a source that has rows, or set as_of in tierwise.yaml")
-            return found
-        day = parse_date(as_of)
-        if day is not None:
-            return zone.midnight(day + timedelta(days=1)) - timedelta(microseconds=1)
-        instant = parse_instant(as_of, zone)
-        if instant is None:
-            raise BadRequest(f"as_of {as_of!r} is not an instant", 'write "2026-03-01", "2026-03-01 08:00", now or latest row')
-        return instant
-
-    def _refunds_without_order(self, engine: DuckEngine) -> int:
-        """Count the refunds that change no order, because they name none that is known."""
-        orders = exp.select("order_id", "key_space").from_("orders")
-        pair = exp.Tuple(expressions=[exp.column("order_id"), exp.column("key_space")])
-        known = exp.In(this=pair, query=orders.subquery())
-        unknown = exp.Or(this=exp.Is(this=exp.column("order_id"), expression=exp.Null()), expression=exp.Not(this=known))
-        return int(engine.rows(exp.select(exp.Count(this=exp.Star())).from_("refunds").where(unknown))[0][0])
+        return read_as_of(as_of, zone, now, lambda: latest_row(self.engine, self.catalogue))
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
@@ -365,7 +292,7 @@ class Project:
         if what == "runs":
             return pa.Table.from_pylist([_run_row(run) for run in self.store.runs.list()])
         if what == "tables":
-            return pa.Table.from_pylist(self._table_rows())
+            return results.tables_table(self.engine, self.lake, self.table("quarantine"))
         raise UnknownName(f"there is no table of {what!r}", near_name(what, [*tables, "runs", "tables"]))
 
     def _current(self) -> Catalogue:
@@ -375,34 +302,22 @@ class Project:
             BadRequest: when the definitions have changed in a way the results do not show yet.
         """
         there = self.engine.columns(RESULTS)
-        missing = [n for n in (*self.catalogue.tags, *self.catalogue.tierings, *self.catalogue.segments) if n not in there]
+        missing = [
+            n for n in (*self.catalogue.tags, *self.catalogue.tierings, *self.catalogue.segments) if n not in there
+        ]
         if missing:
-            raise BadRequest(f"`{missing[0]}` has not been computed yet", "the definitions have changed: run `tierwise run`")
+            raise BadRequest(
+                f"`{missing[0]}` has not been computed yet", "the definitions have changed: run `tierwise run`"
+            )
         return self.catalogue
 
     def _state(self) -> str:
-        last = self._last_run()
+        last = last_run(self.lake)
         rows = [entry.number for entry in self.lake.entries("rows")]
-        fresh = last.get("definitions_hash") == self.definitions.digest and last.get("lake_version") == max(rows, default=0)
+        fresh = last.get("definitions_hash") == self.definitions.digest and last.get("lake_version") == max(
+            rows, default=0
+        )
         return "fresh" if fresh else "stale"
-
-    def _table_rows(self) -> list[dict[str, Any]]:
-        engine = self.engine
-        rows = []
-        for name in engine.tables():
-            if "$" in name or name == "engine_state":
-                continue
-            table = TABLES.get(name)
-            count = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(exp.to_table(name)))[0][0]
-            rows.append({"table": name, "memory": "engine", "rows": count, "columns": ", ".join(engine.columns(name)), "grain": table.grain if table else ""})
-        for name in ("memberships", "distributions"):
-            paths = self.lake.paths(name)
-            if paths:
-                count = sum(pq.read_metadata(path).num_rows for path in paths)
-                rows.append({"table": name, "memory": "lake", "rows": count, "columns": ", ".join(pq.read_schema(paths[0]).names), "grain": TABLES[name].grain})
-        quarantine = self.table("quarantine")
-        rows.append({"table": "quarantine", "memory": "store", "rows": quarantine.num_rows, "columns": ", ".join(quarantine.column_names), "grain": TABLES["quarantine"].grain})
-        return rows
 
     def table(self, name: str) -> pa.Table:
         """Return a whole table: ``customers`` (the results), a stream, ``memberships``, ``quarantine`` …
@@ -419,7 +334,10 @@ class Project:
             return found
         tables = [table for table in self.engine.tables() if "$" not in table and table != "engine_state"]
         if name not in tables:
-            hint = near_name(name, [*tables, "memberships", "quarantine", "distributions"]) or "`tierwise show tables` lists them"
+            hint = (
+                near_name(name, [*tables, "memberships", "quarantine", "distributions"])
+                or "`tierwise show tables` lists them"
+            )
             raise UnknownName(f"there is no table `{name}`", hint)
         select = exp.select("*").from_(exp.to_table(exp.to_identifier(name, quoted=True).sql("duckdb")))
         order = next((c for c in ("customer_id", "pos") if c in self.engine.columns(name)), None)
@@ -453,7 +371,9 @@ class Project:
 
         as_of = self._last_as_of()
         catalogue = self.catalogue
-        evaluator = Evaluator(self.engine, catalogue, source_of(catalogue), self._snapshot(as_of, published=self._state() == "fresh"))
+        evaluator = Evaluator(
+            self.engine, catalogue, source_of(catalogue), self._snapshot(as_of, published=self._state() == "fresh")
+        )
         base = (RESULTS, self._held(catalogue)) if self._state() == "fresh" else None
         try:
             return estimate(evaluator, catalogue, expression, base)
@@ -479,7 +399,10 @@ class Project:
         if not found:
             raise UnknownName(f"there is no customer `{customer}`", "use the brand's customer number, or id:42")
         if len(found) > 1:
-            raise BadRequest(f"`{customer}` is the number of {len(found)} customers", "name one: " + ", ".join(f"id:{i}" for i in found))
+            raise BadRequest(
+                f"`{customer}` is the number of {len(found)} customers",
+                "name one: " + ", ".join(f"id:{i}" for i in found),
+            )
         as_of = self._last_as_of()
         catalogue = self.catalogue
         snapshot = self._snapshot(as_of, published=self._state() == "fresh")
@@ -513,8 +436,13 @@ class Project:
 def _run_row(run: Any) -> dict[str, Any]:
     report = run.report or {}
     return {
-        "run_id": run.run_id, "state": run.state, "kind": run.kind, "as_of": str(report.get("as_of", "")), "started_at": run.started_at,
-        "ended_at": run.ended_at, "customers": report.get("customers"), "snapshot_id": run.snapshot_id or "", "error": run.error or "",
-    }  # fmt: skip
-
-
+        "run_id": run.run_id,
+        "state": run.state,
+        "kind": run.kind,
+        "as_of": str(report.get("as_of", "")),
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "customers": report.get("customers"),
+        "snapshot_id": run.snapshot_id or "",
+        "error": run.error or "",
+    }

@@ -21,7 +21,16 @@ from tierwise.definitions.language.typed import Expr, Value
 from tierwise.definitions.load import Definitions
 from tierwise.definitions.model import OTHERWISE
 from tierwise.definitions.model import Parameter as ParameterForm
-from tierwise.definitions.streams import BUILT_IN, CUSTOMERS, PERSONAL_ROLES, PRODUCTS, REFERENCE_TABLES, STORES, Column, Stream
+from tierwise.definitions.streams import (
+    BUILT_IN,
+    CUSTOMERS,
+    PERSONAL_ROLES,
+    PRODUCTS,
+    REFERENCE_TABLES,
+    STORES,
+    Column,
+    Stream,
+)
 from tierwise.errors import DefinitionsInvalid, Place, Problem, near_name
 
 __all__ = ["Catalogue", "Rule", "check", "effective_streams"]
@@ -122,37 +131,62 @@ def effective_streams(definitions: Definitions) -> tuple[dict[str, Stream], list
             stream = streams.get(stream_name)
             if stream is None:
                 hint = near_name(stream_name, streams)
-                problems.append(Problem("unknown-name", f"there is no stream `{stream_name}`", definitions.place(path), hint or "declare it under `streams:` in definitions/"))
+                problems.append(
+                    Problem(
+                        "unknown-name",
+                        f"there is no stream `{stream_name}`",
+                        definitions.place(path),
+                        hint or "declare it under `streams:` in definitions/",
+                    )
+                )
                 continue
-            for name, form in mapping.columns.items():
+            for name, column in mapping.columns.items():
                 place = definitions.place(f"{path}.columns.{name}")
-                stream, problem = _with_column(stream, name, form.type, form.role, place)
+                stream, problem = _with_column(stream, name, column.type, column.role, place)
                 if problem is not None:
                     problems.append(problem)
             streams[stream_name] = stream
     return streams, problems
 
 
-def _with_column(stream: Stream, name: str, kind_name: str | None, role: str | None, place: Place) -> tuple[Stream, Problem | None]:
+def _with_column(
+    stream: Stream, name: str, kind_name: str | None, role: str | None, place: Place
+) -> tuple[Stream, Problem | None]:
     if role is not None or (name in PERSONAL_ROLES and stream.name not in ("products", "stores")):
         return stream, None
     known = stream.column(name)
     if known is not None:
         if known.computed:
-            return stream, Problem("reserved-name", f"`{stream.name}.{name}` is worked out at as_of and cannot be mapped", place)
+            return stream, Problem(
+                "reserved-name", f"`{stream.name}.{name}` is worked out at as_of and cannot be mapped", place
+            )
         if kind_name is not None and kind_name != known.kind.name:
             return stream, Problem("kind", f"`{stream.name}.{name}` is {known.kind}, not {kind_name}", place)
         return stream, None
-    if not name.isidentifier() or name in ("time", "customer", "source_record_id", "row_key", "received_at", "import_id", "op"):
-        return stream, Problem("bad-name", f"`{name}` cannot be the name of a column", place, "the name before the colon is Tierwise's, the one after it the file's")
+    if not name.isidentifier() or name in (
+        "time",
+        "customer",
+        "source_record_id",
+        "row_key",
+        "received_at",
+        "import_id",
+        "op",
+    ):
+        return stream, Problem(
+            "bad-name",
+            f"`{name}` cannot be the name of a column",
+            place,
+            "the name before the colon is Tierwise's, the one after it the file's",
+        )
     added = Column(name, kind_named(kind_name) if kind_name else TEXT)
     return replace(stream, columns=(*stream.columns, added)), None
 
 
 def _tier_names(definitions: Definitions) -> dict[str, TierNames]:
     return {
-        name: TierNames(tuple(form.tiers), form.ordered or form.keep is not None) for name, form in definitions.tierings.items()
-    }  # fmt: skip
+        name: TierNames(tuple(form.tiers), form.ordered or form.keep is not None)
+        for name, form in definitions.tierings.items()
+    }
 
 
 class _Check:
@@ -167,15 +201,24 @@ class _Check:
         definitions = self.definitions
         everything, problems = effective_streams(definitions)
         self.problems += problems
-        streams = {name: self.with_reference(s, everything) for name, s in everything.items() if name not in REFERENCE_TABLES}
+        streams = {
+            name: self.with_reference(s, everything) for name, s in everything.items() if name not in REFERENCE_TABLES
+        }
         attributes = {column.name: column.kind for column in self.mapped_attributes(everything[CUSTOMERS.name])}
         parameters = self.parameters()
         self.names(streams, attributes)
         self.parse_all()
         order = self.order()
         base = Scope(
-            streams, attributes, {}, tuple(definitions.segments), _tier_names(definitions), parameters, self.lookups(), self.zone
-        )  # fmt: skip
+            streams,
+            attributes,
+            {},
+            tuple(definitions.segments),
+            _tier_names(definitions),
+            parameters,
+            self.lookups(),
+            self.zone,
+        )
         tags, segments, tierings = self.check_all(order, base)
         warnings = [problem for problem in self.problems if problem.severity == "warning"]
         if len(warnings) < len(self.problems):
@@ -183,9 +226,21 @@ class _Check:
         digests, sensitive = self.trace(order)
         reference = {name: everything[name] for name in REFERENCE_TABLES}
         catalogue = Catalogue(
-            definitions, self.zone, streams, reference, attributes, parameters, base.lookups, tags, segments, tierings, tuple(order),
-            digests, sensitive, tuple(warnings),
-        )  # fmt: skip
+            definitions,
+            self.zone,
+            streams,
+            reference,
+            attributes,
+            parameters,
+            base.lookups,
+            tags,
+            segments,
+            tierings,
+            tuple(order),
+            digests,
+            sensitive,
+            tuple(warnings),
+        )
         return catalogue, self.problems
 
     def report(self, code: str, message: str, path: str, hint: str = "", severity: str = "error") -> None:
@@ -230,7 +285,12 @@ class _Check:
             columns = list(self.lookup_columns.get(name, form.types))
             for column in form.types:
                 if column not in columns:
-                    self.report("source", f"`{form.file}` has no column `{column}`", f"lookups.{name}.types", near_name(column, columns))
+                    self.report(
+                        "source",
+                        f"`{form.file}` has no column `{column}`",
+                        f"lookups.{name}.types",
+                        near_name(column, columns),
+                    )
             found[name] = {c: kind_named(form.types.get(c, "text")) for c in columns if c != form.key}
         return found
 
@@ -240,16 +300,26 @@ class _Check:
             for name in getattr(self.definitions, section):
                 path = f"{section}.{name}"
                 taken = (
-                    "a function" if name in FUNCTIONS or name in LATER
-                    else "a stream" if name in streams or name in REFERENCE_TABLES
-                    else "an attribute of customers" if name in attributes
-                    else "a word of the language" if name in ("as_of", "customer", "param", "column", "time", "customer_id", "customer_key", OTHERWISE)
+                    "a function"
+                    if name in FUNCTIONS or name in LATER
+                    else "a stream"
+                    if name in streams or name in REFERENCE_TABLES
+                    else "an attribute of customers"
+                    if name in attributes
+                    else "a word of the language"
+                    if name
+                    in ("as_of", "customer", "param", "column", "time", "customer_id", "customer_key", OTHERWISE)
                     else ""
-                )  # fmt: skip
+                )
                 if taken:
                     self.report("reserved-name", f"`{name}` is the name of {taken}", path, "give it another name")
                 if name in seen:
-                    self.report("duplicate-name", f"`{name}` is declared twice, first in {seen[name]}", path, "give one of the two another name")
+                    self.report(
+                        "duplicate-name",
+                        f"`{name}` is declared twice, first in {seen[name]}",
+                        path,
+                        "give one of the two another name",
+                    )
                 seen.setdefault(name, section)
 
     # -- expressions ------------------------------------------------------------------------------------------------
@@ -262,17 +332,33 @@ class _Check:
             yield f"segments.{name}.rule", name, segment.rule
         for name, tiering in self.definitions.tierings.items():
             if tiering.keep is not None:
-                self.report("not-yet", "`keep:` is not available in this version: programmes come later", f"tierings.{name}.keep")
+                self.report(
+                    "not-yet",
+                    "`keep:` is not available in this version: programmes come later",
+                    f"tierings.{name}.keep",
+                )
             tiers = list(tiering.tiers.items())
             for index, (tier, form) in enumerate(tiers):
                 path = f"tierings.{name}.tiers.{tier}"
                 if form.stay is not None:
-                    self.report("not-yet", "`stay:` is not available in this version: hysteresis comes later", f"{path}.stay")
+                    self.report(
+                        "not-yet", "`stay:` is not available in this version: hysteresis comes later", f"{path}.stay"
+                    )
                 last = index == len(tiers) - 1
                 if last and not form.is_otherwise:
-                    self.report("no-otherwise", f"the last tier of `{name}`, `{tier}`, is not `otherwise`", path, "a tiering takes everyone: end it with a tier whose rule is otherwise")
+                    self.report(
+                        "no-otherwise",
+                        f"the last tier of `{name}`, `{tier}`, is not `otherwise`",
+                        path,
+                        "a tiering takes everyone: end it with a tier whose rule is otherwise",
+                    )
                 elif not last and form.is_otherwise:
-                    self.report("no-otherwise", f"`{tier}` takes everyone, the tiers below it nobody", path, "put the tier with otherwise last")
+                    self.report(
+                        "no-otherwise",
+                        f"`{tier}` takes everyone, the tiers below it nobody",
+                        path,
+                        "put the tier with otherwise last",
+                    )
                 if not form.is_otherwise:
                     yield self.expression_path(path), name, form.rule
 
@@ -306,7 +392,9 @@ class _Check:
         self.circular: set[str] = set()
         reported: set[frozenset[str]] = set()
         for start in self.owners:
-            stack: list[tuple[str, Iterator[str]]] = [(start, iter(self.references(start)))] if start not in done else []
+            stack: list[tuple[str, Iterator[str]]] = (
+                [(start, iter(self.references(start)))] if start not in done else []
+            )
             while stack:
                 owner, rest = stack[-1]
                 following = next(rest, None)
@@ -320,12 +408,19 @@ class _Check:
                     self.circular.update(circle)
                     if frozenset(circle) not in reported:
                         reported.add(frozenset(circle))
-                        self.report("cycle", "these refer to each other in a circle: " + " → ".join([*circle, following]), self.owners[following][0], "take one of the references out")
+                        self.report(
+                            "cycle",
+                            "these refer to each other in a circle: " + " → ".join([*circle, following]),
+                            self.owners[following][0],
+                            "take one of the references out",
+                        )
                 elif following not in done:
                     stack.append((following, iter(self.references(following))))
         return list(done)
 
-    def check_all(self, order: Sequence[str], base: Scope) -> tuple[dict[str, Rule], dict[str, Rule], dict[str, dict[str, Rule]]]:
+    def check_all(
+        self, order: Sequence[str], base: Scope
+    ) -> tuple[dict[str, Rule], dict[str, Rule], dict[str, dict[str, Rule]]]:
         tags: dict[str, Rule] = {}
         segments: dict[str, Rule] = {}
         tierings: dict[str, dict[str, Rule]] = {}
@@ -377,7 +472,13 @@ class _Check:
                 continue
             for earlier, condition in above:
                 if implies(rule.expr, condition):
-                    self.report("never-matches", f"`{tier}` of `{name}` can never match: whoever meets its rule is already in `{earlier}`", path, "change the order of the tiers, or the rule", "warning")
+                    self.report(
+                        "never-matches",
+                        f"`{tier}` of `{name}` can never match: whoever meets its rule is already in `{earlier}`",
+                        path,
+                        "change the order of the tiers, or the rule",
+                        "warning",
+                    )
                     break
             above.append((tier, rule.expr))
         return rules

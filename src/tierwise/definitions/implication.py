@@ -46,9 +46,13 @@ def _one_implies(one: Expr, other: Expr) -> bool:
         return False
     (_, sign, at), (_, wanted, edge) = first, second
     if wanted in (">", ">="):
-        return (sign in (">", ">=", "==") and at > edge) or (at == edge and (sign == ">" or (wanted == ">=" and sign in (">=", "=="))))
+        return (sign in (">", ">=", "==") and at > edge) or (
+            at == edge and (sign == ">" or (wanted == ">=" and sign in (">=", "==")))
+        )
     if wanted in ("<", "<="):
-        return (sign in ("<", "<=", "==") and at < edge) or (at == edge and (sign == "<" or (wanted == "<=" and sign in ("<=", "=="))))
+        return (sign in ("<", "<=", "==") and at < edge) or (
+            at == edge and (sign == "<" or (wanted == "<=" and sign in ("<=", "==")))
+        )
     return False
 
 

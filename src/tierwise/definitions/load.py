@@ -95,7 +95,9 @@ def load(folder: Path) -> tuple[Definitions | None, list[Problem]]:
     return reader.result()
 
 
-def define(settings: Settings | Mapping[str, Any] | str, **sections: Mapping[str, Any]) -> tuple[Definitions | None, list[Problem]]:
+def define(
+    settings: Settings | Mapping[str, Any] | str, **sections: Mapping[str, Any]
+) -> tuple[Definitions | None, list[Problem]]:
     """Build definitions from plain Python values or model objects: the same objects the YAML form gives.
 
     Example:
@@ -148,7 +150,12 @@ class _Reader:
             mark = error.problem_mark
             where = Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file)
             name = re.search(r'found duplicate key "?([^"\s]+)', error.problem or "")
-            self.report("duplicate-name", f"`{name[1] if name else 'a name'}` is declared twice", where, "give one of the two another name")
+            self.report(
+                "duplicate-name",
+                f"`{name[1] if name else 'a name'}` is declared twice",
+                where,
+                "give one of the two another name",
+            )
             return None
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -208,7 +215,12 @@ class _Reader:
                 continue
             if name in self.found[section]:
                 first = self.places[path]
-                self.report("duplicate-name", f"`{name}` is declared twice in {section}, first at {first}", where, "give one of the two another name")
+                self.report(
+                    "duplicate-name",
+                    f"`{name}` is declared twice in {section}, first at {first}",
+                    where,
+                    "give one of the two another name",
+                )
                 continue
             self.remember(path, content)
             problems = len(self.problems)
@@ -223,11 +235,18 @@ class _Reader:
     def good_name(self, section: str, name: object, where: Place) -> bool:
         if not isinstance(name, str):
             shown = str(name).lower() if isinstance(name, bool) else name
-            self.report("bad-name", f"YAML reads the name `{shown}` as {_yaml_type(name)}", where, f'put it in quotes: "{shown}"')
+            self.report(
+                "bad-name",
+                f"YAML reads the name `{shown}` as {_yaml_type(name)}",
+                where,
+                f'put it in quotes: "{shown}"',
+            )
             return False
         problem = name_problem(name) if section not in ("sources",) else ""
         if problem:
-            self.report("bad-name", problem, where, "a name is letters (Chinese ones too), digits and _, and no reserved word")
+            self.report(
+                "bad-name", problem, where, "a name is letters (Chinese ones too), digits and _, and no reserved word"
+            )
         return not problem
 
     def remember(self, path: str, content: object) -> None:
@@ -249,7 +268,9 @@ class _Reader:
         for key, value in content.items():
             where = self.position(content, key)
             if isinstance(key, str) and value is None and re.search(r"[()=<>\"']", key):
-                self.report("quote", f"`{key}` looks like the rest of an expression", where, "quote the expression: '…'")
+                self.report(
+                    "quote", f"`{key}` looks like the rest of an expression", where, "quote the expression: '…'"
+                )
             elif not isinstance(key, str) and path.count(".") == 2 and path.endswith(".tiers"):
                 self.good_name("tiers", key, where)
             elif path.endswith(".tiers") and isinstance(key, str) and name_problem(key):
@@ -319,7 +340,9 @@ def _spoken(item: Any, key: str, form: type[BaseModel], content: object, steps: 
 
 
 def _yaml_type(value: object) -> str:
-    return "true or false" if isinstance(value, bool) else "a number" if isinstance(value, int | float) else "not a text"
+    return (
+        "true or false" if isinstance(value, bool) else "a number" if isinstance(value, int | float) else "not a text"
+    )
 
 
 def _yaml_hint(error: MarkedYAMLError) -> str:

@@ -41,7 +41,9 @@ class ColumnForm(Form):
     @classmethod
     def _known_type(cls, value: str | None) -> str | None:
         if value is not None and (value not in KIND_NAMES or value == "duration"):
-            raise ValueError(f"there is no type `{value}`; one of {', '.join(k for k in KIND_NAMES if k != 'duration')}")
+            raise ValueError(
+                f"there is no type `{value}`; one of {', '.join(k for k in KIND_NAMES if k != 'duration')}"
+            )
         return value
 
     @field_validator("role")

@@ -6,10 +6,27 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tierwise.definitions.language.kinds import (
-    BOOLEAN, DATE, DECIMAL, INSTANT, INTEGER, MONEY, TEXT, Kind,
-)  # fmt: skip
+    BOOLEAN,
+    DATE,
+    DECIMAL,
+    INSTANT,
+    INTEGER,
+    MONEY,
+    TEXT,
+    Kind,
+)
 
-__all__ = ["BUILT_IN", "COMPUTED", "CUSTOMERS", "PERSONAL_ROLES", "PRODUCTS", "REFERENCE_TABLES", "STORES", "Column", "Stream"]
+__all__ = [
+    "BUILT_IN",
+    "COMPUTED",
+    "CUSTOMERS",
+    "PERSONAL_ROLES",
+    "PRODUCTS",
+    "REFERENCE_TABLES",
+    "STORES",
+    "Column",
+    "Stream",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,16 +24,58 @@ class Table:
 TABLES: Final = {
     table.name: table
     for table in (
-        *(Table(s.name, "engine", f"a row of {s.name}", ("customer_id", "pos"), f"current rows: {s.about}") for s in BUILT_IN.values()),
-        *(Table(s.name, "engine", f"one of the {s.name}", (s.key,), s.about) for s in REFERENCE_TABLES.values() if not s.customer),
-        Table("customer_records", "engine", "a version of a customer's record", ("customer_id", "pos"), "attributes with history"),
-        Table("customers", "engine", "a customer", ("customer_id",), "every tag, tiering and segment at the last run's as_of"),
+        *(
+            Table(s.name, "engine", f"a row of {s.name}", ("customer_id", "pos"), f"current rows: {s.about}")
+            for s in BUILT_IN.values()
+        ),
+        *(
+            Table(s.name, "engine", f"one of the {s.name}", (s.key,), s.about)
+            for s in REFERENCE_TABLES.values()
+            if not s.customer
+        ),
+        Table(
+            "customer_records",
+            "engine",
+            "a version of a customer's record",
+            ("customer_id", "pos"),
+            "attributes with history",
+        ),
+        Table(
+            "customers",
+            "engine",
+            "a customer",
+            ("customer_id",),
+            "every tag, tiering and segment at the last run's as_of",
+        ),
         Table("known_customers", "engine", "a customer", ("customer_id",), "the brand's number, and since when known"),
-        Table("memberships", "lake", "a change of a customer's tier or segment", ("seq",), "what was believed and acted on"),
-        Table("distributions", "lake", "a group of a published distribution", ("id", "as_of", "by_value"), "what population functions compare with"),
-        Table("quarantine", "store", "a row of a file that was not believed", ("import_id", "line"), "with line, column, reason and original text"),
+        Table(
+            "memberships",
+            "lake",
+            "a change of a customer's tier or segment",
+            ("seq",),
+            "what was believed and acted on",
+        ),
+        Table(
+            "distributions",
+            "lake",
+            "a group of a published distribution",
+            ("id", "as_of", "by_value"),
+            "what population functions compare with",
+        ),
+        Table(
+            "quarantine",
+            "store",
+            "a row of a file that was not believed",
+            ("import_id", "line"),
+            "with line, column, reason and original text",
+        ),
         Table("runs", "store", "a run", ("run_id",), "when, at which as_of, with what result"),
         Table("source_records", "store", "a customer number of a source", ("source_record_id",), "with its key space"),
-        Table("identities", "store", "a source record's customer in some identity versions", ("source_record_id", "from_version")),
+        Table(
+            "identities",
+            "store",
+            "a source record's customer in some identity versions",
+            ("source_record_id", "from_version"),
+        ),
     )
 }

@@ -32,8 +32,10 @@ def stream_table(stream: str) -> str:
 def source_of(catalogue: Catalogue) -> Source:
     """Return where the compiler finds the tables."""
     return Source(
-        {name: stream_table(name) for name in catalogue.streams}, RECORDS, {name: f"lookup_{name}" for name in catalogue.lookups}
-    )  # fmt: skip
+        {name: stream_table(name) for name in catalogue.streams},
+        RECORDS,
+        {name: f"lookup_{name}" for name in catalogue.lookups},
+    )
 
 
 def build_stream(backend: Backend, stream: Stream, lake: Lake, version: int, replaced: bool, name: str) -> int:
@@ -52,7 +54,11 @@ def build_stream(backend: Backend, stream: Stream, lake: Lake, version: int, rep
     select = _current(paths, own, replaced) if paths else _nothing(own)
     if stream.customer:
         same_record = equals(col("source_record_id", "i"), col("source_record_id", "r"))
-        select = exp.select(col("customer_id", "i"), "r.*", copy=False).from_(select.subquery("r", copy=False), copy=False).join(_named(IDS, "i"), on=same_record, copy=False)
+        select = (
+            exp.select(col("customer_id", "i"), "r.*", copy=False)
+            .from_(select.subquery("r", copy=False), copy=False)
+            .join(_named(IDS, "i"), on=same_record, copy=False)
+        )
     select = _with_reference(select, stream)
     if stream.name == ORDERS.name:
         select = _with_refunds(select, lake, version)
@@ -61,18 +67,34 @@ def build_stream(backend: Backend, stream: Stream, lake: Lake, version: int, rep
     return backend.create(name, _placed(select))
 
 
-def derive_orders(backend: Backend, stream: Stream, items: str, by: str, keys: Sequence[str], lake: Lake, version: int, name: str) -> int:
+def derive_orders(
+    backend: Backend, stream: Stream, items: str, by: str, keys: Sequence[str], lake: Lake, version: int, name: str
+) -> int:
     """Make orders of items: one for all items with the same `by`, known with its last line, worth the lines' sum."""
-    shared = [c for c in stream.columns if not c.computed and c.name in keys and c.name not in (by, "amount", "order_id")]
+    shared = [
+        c for c in stream.columns if not c.computed and c.name in keys and c.name not in (by, "amount", "order_id")
+    ]
     select = exp.select(
-        col("customer_id"), exp.Max(this=col("time")).as_("time", copy=False), col(by).as_("row_key", copy=False), col("key_space"), col(by).as_("order_id", copy=False),
+        col("customer_id"),
+        exp.Max(this=col("time")).as_("time", copy=False),
+        col(by).as_("row_key", copy=False),
+        col("key_space"),
+        col(by).as_("order_id", copy=False),
         cast(exp.Sum(this=col("amount")), "DECIMAL(18, 2)").as_("amount", copy=False),
         *(fn("arg_max", col(c.name), col("pos")).as_(c.name, copy=False) for c in shared),
-        *(cast(null(), physical(c.kind)).as_(c.name, copy=False) for c in stream.columns
-          if not c.computed and c.name not in ("order_id", "amount") and c not in shared), copy=False
-    )  # fmt: skip
+        *(
+            cast(null(), physical(c.kind)).as_(c.name, copy=False)
+            for c in stream.columns
+            if not c.computed and c.name not in ("order_id", "amount") and c not in shared
+        ),
+        copy=False,
+    )
     present = exp.Not(this=exp.Paren(this=exp.Is(this=col(by), expression=null())))
-    select = select.from_(_named(items, "t"), copy=False).where(present, copy=False).group_by(col("customer_id"), col("key_space"), col(by), copy=False)
+    select = (
+        select.from_(_named(items, "t"), copy=False)
+        .where(present, copy=False)
+        .group_by(col("customer_id"), col("key_space"), col(by), copy=False)
+    )
     return backend.create(name, _placed(_with_refunds(select, lake, version)))
 
 
@@ -86,29 +108,62 @@ def build_lookup(backend: Backend, name: str, table: pa.Table) -> None:
 def build_known_customers(backend: Backend, streams: Sequence[str], records: bool, registered: bool, name: str) -> int:
     """Make the table of customers: id, key, and since when they are known (NULL: always)."""
     firsts: list[exp.Select] = [
-        exp.select(col("customer_id"), exp.Min(this=col("time")).as_("since", copy=False), exp.false().as_("always", copy=False), copy=False).from_(_named(stream, "t"), copy=False).group_by(col("customer_id"), copy=False)
+        exp.select(
+            col("customer_id"),
+            exp.Min(this=col("time")).as_("since", copy=False),
+            exp.false().as_("always", copy=False),
+            copy=False,
+        )
+        .from_(_named(stream, "t"), copy=False)
+        .group_by(col("customer_id"), copy=False)
         for stream in streams
-    ]  # fmt: skip
+    ]
     if records:
         since: exp.Expression = when_known(registered)
         always = exp.Is(this=since.copy(), expression=null())
         firsts.append(
-            exp.select(col("customer_id"), exp.Min(this=since).as_("since", copy=False), fn("bool_or", always).as_("always", copy=False), copy=False)
-            .from_(_named(RECORDS, "t"), copy=False).group_by(col("customer_id"), copy=False)
-        )  # fmt: skip
-    ids = exp.select(col("customer_id"), exp.Min(this=col("customer_key")).as_("customer_key", copy=False), copy=False).from_(_named(IDS, "t"), copy=False).group_by(col("customer_id"), copy=False)
+            exp.select(
+                col("customer_id"),
+                exp.Min(this=since).as_("since", copy=False),
+                fn("bool_or", always).as_("always", copy=False),
+                copy=False,
+            )
+            .from_(_named(RECORDS, "t"), copy=False)
+            .group_by(col("customer_id"), copy=False)
+        )
+    ids = (
+        exp.select(col("customer_id"), exp.Min(this=col("customer_key")).as_("customer_key", copy=False), copy=False)
+        .from_(_named(IDS, "t"), copy=False)
+        .group_by(col("customer_id"), copy=False)
+    )
     if not firsts:
-        nothing = exp.select(col("customer_id"), col("customer_key"), cast(null(), "TIMESTAMP").as_("known_since", copy=False), copy=False).from_(ids.subquery("i", copy=False), copy=False)
+        nothing = exp.select(
+            col("customer_id"),
+            col("customer_key"),
+            cast(null(), "TIMESTAMP").as_("known_since", copy=False),
+            copy=False,
+        ).from_(ids.subquery("i", copy=False), copy=False)
         return backend.create(name, nothing.where(exp.false(), copy=False))
     everything: exp.Expression = firsts[0]
     for one in firsts[1:]:
         everything = exp.Union(this=everything, expression=one, distinct=False)
-    seen = exp.select(
-        col("customer_id"),
-        exp.Case(ifs=[exp.If(this=exp.Not(this=fn("bool_or", col("always"))), true=exp.Min(this=col("since")))]).as_("known_since", copy=False), copy=False
-    ).from_(exp.Subquery(this=everything, alias=exp.TableAlias(this=exp.to_identifier("u"))), copy=False).group_by(col("customer_id"), copy=False)  # fmt: skip
-    joined = exp.select(col("customer_id", "s"), col("customer_key", "i"), col("known_since", "s"), copy=False).from_(seen.subquery("s", copy=False), copy=False)
-    joined = joined.join(ids.subquery("i", copy=False), on=equals(col("customer_id", "i"), col("customer_id", "s")), copy=False)
+    seen = (
+        exp.select(
+            col("customer_id"),
+            exp.Case(
+                ifs=[exp.If(this=exp.Not(this=fn("bool_or", col("always"))), true=exp.Min(this=col("since")))]
+            ).as_("known_since", copy=False),
+            copy=False,
+        )
+        .from_(exp.Subquery(this=everything, alias=exp.TableAlias(this=exp.to_identifier("u"))), copy=False)
+        .group_by(col("customer_id"), copy=False)
+    )
+    joined = exp.select(col("customer_id", "s"), col("customer_key", "i"), col("known_since", "s"), copy=False).from_(
+        seen.subquery("s", copy=False), copy=False
+    )
+    joined = joined.join(
+        ids.subquery("i", copy=False), on=equals(col("customer_id", "i"), col("customer_id", "s")), copy=False
+    )
     return backend.create(name, joined.order_by(col("customer_id", "s"), copy=False))
 
 
@@ -129,37 +184,59 @@ def _files(paths: Sequence[str]) -> exp.Expression:
 
 
 _SYSTEM: Final[Mapping[str, str]] = {
-    "source": "VARCHAR", "key_space": "VARCHAR", "source_record_id": "BIGINT", "row_key": "VARCHAR", "time": "TIMESTAMP",
-    "received_at": "TIMESTAMP", "import_id": "BIGINT", "op": "VARCHAR",
-}  # fmt: skip
+    "source": "VARCHAR",
+    "key_space": "VARCHAR",
+    "source_record_id": "BIGINT",
+    "row_key": "VARCHAR",
+    "time": "TIMESTAMP",
+    "received_at": "TIMESTAMP",
+    "import_id": "BIGINT",
+    "op": "VARCHAR",
+}
 
 
 def _current(paths: Sequence[str], columns: Sequence[Column], replaced: bool) -> exp.Select:
     """Return the newest version of each row, as (system columns, columns); a column no file has yet is missing."""
     there = {field.name for path in paths for field in pq.read_schema(path)}
-    wanted = [cast(col(c.name), physical(c.kind)).as_(c.name, copy=False) if c.name in there else cast(null(), physical(c.kind)).as_(c.name, copy=False) for c in columns]
+    wanted = [
+        cast(col(c.name), physical(c.kind)).as_(c.name, copy=False)
+        if c.name in there
+        else cast(null(), physical(c.kind)).as_(c.name, copy=False)
+        for c in columns
+    ]
     system = [col(name) for name in _SYSTEM]
     select = exp.Select(expressions=[*system, *wanted]).from_(exp.Table(this=_files(paths)), copy=False)
     if replaced:
         newest = exp.Window(
-            this=exp.RowNumber(), partition_by=[col("source"), col("row_key")],
+            this=exp.RowNumber(),
+            partition_by=[col("source"), col("row_key")],
             order=exp.Order(expressions=[exp.Ordered(this=col("import_id"), desc=True)]),
-        )  # fmt: skip
-        inner = exp.Select(expressions=[exp.Star(), newest.as_("version$", quoted=True, copy=False)]).from_(exp.Table(this=_files(paths)), copy=False)
-        select = exp.Select(expressions=[c.copy() for c in [*system, *wanted]]).from_(inner.subquery("v", copy=False), copy=False).where(equals(col("version$"), number(1)), copy=False)
+        )
+        inner = exp.Select(expressions=[exp.Star(), newest.as_("version$", quoted=True, copy=False)]).from_(
+            exp.Table(this=_files(paths)), copy=False
+        )
+        select = (
+            exp.Select(expressions=[c.copy() for c in [*system, *wanted]])
+            .from_(inner.subquery("v", copy=False), copy=False)
+            .where(equals(col("version$"), number(1)), copy=False)
+        )
     return select.where(equals(col("op"), exp.Literal.string("put")), copy=False)
 
 
 def _nothing(columns: Sequence[Column]) -> exp.Select:
     empty = [cast(null(), kind).as_(name, copy=False) for name, kind in _SYSTEM.items()]
-    return exp.select(*empty, *(cast(null(), physical(c.kind)).as_(c.name, copy=False) for c in columns), copy=False).where(exp.false(), copy=False)
+    return exp.select(
+        *empty, *(cast(null(), physical(c.kind)).as_(c.name, copy=False) for c in columns), copy=False
+    ).where(exp.false(), copy=False)
 
 
 def _placed(select: exp.Select) -> exp.Select:
     """Sort by customer, time and row key, and number the rows so."""
     order = [exp.Ordered(this=col(name)) for name in ("customer_id", "time", "row_key")]
     place = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=order))
-    numbered = exp.select("b.*", place.as_("pos", copy=False), copy=False).from_(select.subquery("b", copy=False), copy=False)
+    numbered = exp.select("b.*", place.as_("pos", copy=False), copy=False).from_(
+        select.subquery("b", copy=False), copy=False
+    )
     return numbered.order_by(col("pos"), copy=False)
 
 
@@ -169,8 +246,15 @@ def _with_reference(select: exp.Select, stream: Stream) -> exp.Select:
         added = [column.name for column in stream.columns if column.origin == table.name]
         if added:
             alias = f"p{index}"
-            select = exp.select("b.*", *(col(name, alias) for name in added), copy=False).from_(select.subquery("b", copy=False), copy=False)
-            select = select.join(_named(table.name, alias), on=equals(col(table.key, alias), col(table.key, "b")), join_type="left", copy=False)
+            select = exp.select("b.*", *(col(name, alias) for name in added), copy=False).from_(
+                select.subquery("b", copy=False), copy=False
+            )
+            select = select.join(
+                _named(table.name, alias),
+                on=equals(col(table.key, alias), col(table.key, "b")),
+                join_type="left",
+                copy=False,
+            )
     return select
 
 
@@ -186,8 +270,17 @@ def _with_refunds(select: exp.Select, lake: Lake, version: int) -> exp.Select:
     known = [exp.Not(this=exp.Paren(this=exp.Is(this=col(name), expression=null()))) for name in ("order_id", "amount")]
     lists = (
         exp.select(col("key_space"), col("order_id"), exp.ArrayAgg(this=pair).as_("refunds", copy=False), copy=False)
-        .from_(_named(REFUNDS.name, "r"), copy=False).where(exp.and_(*known, copy=False), copy=False).group_by(col("key_space"), col("order_id"), copy=False)
-    )  # fmt: skip
-    on = exp.and_(equals(col("order_id", "f"), col("order_id", "o")), equals(col("key_space", "f"), col("key_space", "o")), copy=False)
-    return exp.select("o.*", col("refunds", "f"), copy=False).from_(select.subquery("o", copy=False), copy=False).join(lists.subquery("f", copy=False), on=on, join_type="left", copy=False)
-
+        .from_(_named(REFUNDS.name, "r"), copy=False)
+        .where(exp.and_(*known, copy=False), copy=False)
+        .group_by(col("key_space"), col("order_id"), copy=False)
+    )
+    on = exp.and_(
+        equals(col("order_id", "f"), col("order_id", "o")),
+        equals(col("key_space", "f"), col("key_space", "o")),
+        copy=False,
+    )
+    return (
+        exp.select("o.*", col("refunds", "f"), copy=False)
+        .from_(select.subquery("o", copy=False), copy=False)
+        .join(lists.subquery("f", copy=False), on=on, join_type="left", copy=False)
+    )

@@ -8,8 +8,16 @@ from dataclasses import dataclass, field
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
 from tierwise.definitions.language.typed import (
-    Aggregate, Apply, AttributeOf, Expr, Population, SegmentOf, TagOf, TierOf, parts,
-)  # fmt: skip
+    Aggregate,
+    Apply,
+    AttributeOf,
+    Expr,
+    Population,
+    SegmentOf,
+    TagOf,
+    TierOf,
+    parts,
+)
 
 __all__ = ["Cells", "Named", "customer_reads"]
 
@@ -94,7 +102,12 @@ class Cells:
         return 0
 
     def aggregate(self, expr: Aggregate) -> int:
-        reads = [part for bound in (expr.where, expr.of, *expr.window.bounds()) if bound is not None for part in _customer_level(bound)]
+        reads = [
+            part
+            for bound in (expr.where, expr.of, *expr.window.bounds())
+            if bound is not None
+            for part in _customer_level(bound)
+        ]
         stage = 1 + max((self.visit(part) for part in reads), default=-1)
         cell = self.aggregates.setdefault(expr, f"a{len(self.aggregates)}$")
         self.stage_of[cell] = stage

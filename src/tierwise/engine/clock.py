@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlglot import exp
 
-from tierwise.definitions.language.times import CALENDAR_WORDS, Duration, Zone, calendar_days
-from tierwise.engine.sql import cast, fn, interval_micros, literal, number, text, timestamp, when
 from tierwise.definitions.language.kinds import DATE
+from tierwise.definitions.language.times import CALENDAR_WORDS, Duration, Zone, calendar_days
+from tierwise.engine.sql import cast, fn, interval_micros, literal, null, number, text, timestamp, when
 
 __all__ = ["Clock"]
 
@@ -53,8 +53,9 @@ class Clock:
             first = before[-1][1] if before else first
             last = self.fixed or datetime.max
             changes = [change for change in changes[len(before) :] if change[0] <= last]
-        if of_row or len(changes) <= _FEW:
             return _shift(instant, first, changes, _at_change, 1)
+        if len(changes) <= _FEW:
+            return _wall_time(instant, first, changes)
         return fn(_LOCAL_TIME, instant)
 
     def local_date(self, instant: exp.Expression, of_row: bool = False) -> exp.Expression:
@@ -80,7 +81,7 @@ class Clock:
             return {}
         first, changes, wall = self.zone.first_offset, self.zone.changes, exp.Paren(this=exp.column("w"))
         return {
-            _LOCAL_TIME: _shift(wall, first, changes, _at_change, 1),
+            _LOCAL_TIME: _wall_time(wall, first, changes),
             _UTC_TIME: _shift(wall.copy(), first, changes, _at_wall_change, -1),
         }
 
@@ -95,7 +96,11 @@ class Clock:
     def add(self, instant: exp.Expression, duration: Duration, sign: int) -> exp.Expression:
         """Return an instant plus (or minus) a duration, calendar units at the same wall time."""
         if duration.is_calendar:
-            return self.to_utc(exp.Add(this=exp.Paren(this=self.local(instant)), expression=fn("to_months", number(sign * duration.months))))
+            return self.to_utc(
+                exp.Add(
+                    this=exp.Paren(this=self.local(instant)), expression=fn("to_months", number(sign * duration.months))
+                )
+            )
         return exp.Add(this=instant, expression=interval_micros(sign * duration.micros))
 
     def calendar(self, word: str) -> tuple[exp.Expression, exp.Expression]:
@@ -105,8 +110,13 @@ class Clock:
             return timestamp(self.zone.midnight(first)), timestamp(self.zone.midnight(after))
         unit, back = CALENDAR_WORDS[word]
         start = exp.Anonymous(this="date_trunc", expressions=[text(unit), self.today])
-        step = {"day": (fn, "to_days", 1), "week": (fn, "to_days", 7), "month": (fn, "to_months", 1),
-                "quarter": (fn, "to_months", 3), "year": (fn, "to_months", 12)}[unit]  # fmt: skip
+        step = {
+            "day": (fn, "to_days", 1),
+            "week": (fn, "to_days", 7),
+            "month": (fn, "to_months", 1),
+            "quarter": (fn, "to_months", 3),
+            "year": (fn, "to_months", 12),
+        }[unit]
         first_day = exp.Sub(this=start, expression=fn(step[1], number(step[2] * back)))
         after_day = exp.Add(this=exp.Paren(this=first_day.copy()), expression=fn(step[1], number(step[2])))
         return self.midnight(cast(first_day, "DATE")), self.midnight(cast(after_day, "DATE"))
@@ -136,14 +146,32 @@ def _at_wall_change(change: datetime, before: timedelta, after: timedelta) -> da
     return change + max(before, after)
 
 
+def _wall_time(value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]]) -> exp.Expression:
+    """Return the wall time of an instant, NULL where that is outside the years 1 to 9999."""
+    last = changes[-1][1] if changes else first
+    outside: list[exp.Expression] = []
+    if first < timedelta():
+        outside.append(exp.LT(this=exp.column("v"), expression=timestamp(datetime.min - first)))
+    if last > timedelta():
+        outside.append(exp.GT(this=exp.column("v"), expression=timestamp(datetime.max - last)))
+    if not outside:
+        return _shift(value, first, changes, _at_change, 1)
+    chosen = when([(condition, null()) for condition in outside], _halve(exp.column("v"), first, changes, _at_change, 1))
+    return _bound(value, chosen)
+
+
 def _shift(
     value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]], edge: _Edge, sign: int
 ) -> exp.Expression:
     """Add the offset in force; a value that is itself long is bound once, by a lambda over a list of one."""
     if not changes or isinstance(value, exp.Column):
         return _halve(value, first, changes, edge, sign)
-    bound = exp.column("v")
-    chosen = exp.Lambda(this=_halve(bound, first, changes, edge, sign), expressions=[exp.to_identifier("v")])
+    return _bound(value, _halve(exp.column("v"), first, changes, edge, sign))
+
+
+def _bound(value: exp.Expression, body: exp.Expression) -> exp.Expression:
+    """Return an expression over ``v`` for a value that is worked out once."""
+    chosen = exp.Lambda(this=body, expressions=[exp.to_identifier("v")])
     return fn("list_extract", fn("list_transform", exp.Array(expressions=[value]), chosen), number(1))
 
 
@@ -158,6 +186,11 @@ def _halve(
     before = changes[middle - 1][1] if middle else first
     at, after = changes[middle]
     return when(
-        [(exp.LT(this=value.copy(), expression=timestamp(edge(at, before, after))), _halve(value.copy(), first, changes[:middle], edge, sign))],
+        [
+            (
+                exp.LT(this=value.copy(), expression=timestamp(edge(at, before, after))),
+                _halve(value.copy(), first, changes[:middle], edge, sign),
+            )
+        ],
         _halve(value.copy(), after, changes[middle + 1 :], edge, sign),
-    )  # fmt: skip
+    )

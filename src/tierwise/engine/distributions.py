@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from tierwise.definitions.check import Catalogue
-from tierwise.definitions.language.typed import Population, SegmentOf, TagOf, TierOf, walk_typed
+from tierwise.definitions.language.typed import ParameterOf, Population, SegmentOf, TagOf, TierOf, walk_typed
 
-__all__ = ["Distribution", "Group", "SCALE", "fingerprint", "from_rows", "measure", "to_rows"]
+__all__ = ["SCALE", "Distribution", "Group", "fingerprint", "from_rows", "measure", "to_rows"]
 
 #: What a value is multiplied with to be a whole number (floats are not; they are rounded to 9 digits).
 SCALE: Final = {"integer": 1, "money": 100, "decimal": 1_000_000, "date": 1, "instant": 1, "float": 1}
@@ -22,7 +23,10 @@ SCALE: Final = {"integer": 1, "money": 100, "decimal": 1_000_000, "date": 1, "in
 
 @dataclass(frozen=True)
 class Group:
-    """The distribution in one group: `values` ascending and distinct (scaled), `up_to` how many are at or below each."""
+    """The distribution in one group: `values` ascending and distinct, `up_to` how many are at or below each.
+
+    Values of exact kinds are whole numbers (scaled), those of floats are rounded to 9 significant digits.
+    """
 
     values: np.ndarray
     up_to: np.ndarray
@@ -34,16 +38,17 @@ class Group:
         """Return how many customers were counted."""
         return int(self.up_to[-1]) if len(self.up_to) else 0
 
-    def cuts(self, n: int) -> list[float]:
+    def cuts(self, n: int) -> np.ndarray:
         """Return the cut points k/n, k = 1 … n-1: the smallest value with at least k/n of the group at or below it.
 
         Example:
-            >>> group = measure(np.array([10.0, 20.0, 30.0, 40.0]), np.ones(4, dtype=np.int64), 1)
-            >>> group.cuts(2)
-            [20.0]
+            >>> group = measure(np.array([10, 20, 30, 40]), np.ones(4, dtype=np.int64), 1)
+            >>> group.cuts(2).tolist()
+            [20]
         """
         wanted = -(-np.arange(1, n, dtype=np.int64) * self.size // n)
-        return [float(value) for value in self.values[np.searchsorted(self.up_to, wanted)]]
+        cuts: np.ndarray = self.values[np.searchsorted(self.up_to, wanted)]
+        return cuts
 
     def steps(self, function: str, n: int | None, low: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return (values, positions): the position of x is that of the largest value below it (or at it, for ranks)."""
@@ -52,7 +57,7 @@ class Group:
         if function == "percent_rank":
             points = self.thousandths(low)
         else:
-            points = np.array(self.cuts(n or 5))
+            points = self.cuts(n or 5)
         values, counts = np.unique(points, return_counts=True)
         return values, np.cumsum(counts)
 
@@ -85,36 +90,83 @@ def fingerprint(node: Population, catalogue: Catalogue) -> str:
             said.append(f"{part.name}={catalogue.digests.get(part.name, '')}")
         elif isinstance(part, TierOf):
             said.append(f"{part.tiering}={catalogue.digests.get(part.tiering, '')}")
+        elif isinstance(part, ParameterOf):
+            said.append(f"param.{part.name}={catalogue.parameters[part.name][1]}")
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
 
 def measure(values: np.ndarray, counts: np.ndarray, scale: int) -> Group:
-    """Return the distribution of values (distinct, ascending, scaled) that occur so many times."""
-    total = int(counts.sum())
-    plain = values / scale
-    mean = float(np.dot(plain, counts) / total) if total else float("nan")
-    deviation = float(np.sqrt(np.dot((plain - mean) ** 2, counts) / total)) if total else float("nan")
+    """Return the distribution of values (distinct, ascending; whole numbers where scaled) that occur so many times.
+
+    Example:
+        >>> group = measure(np.array([10, 40]), np.array([2, 1]), 10)
+        >>> group.size, group.mean, round(group.deviation, 6)
+        (3, 2.0, 1.414214)
+    """
+    if not len(counts):
+        mean = deviation = math.nan
+    elif values.dtype.kind == "f":
+        mean, deviation = _of_floats(values, counts)
+    else:
+        mean, deviation = _of_whole_numbers(values, counts, scale)
     return Group(values, np.cumsum(counts), mean, deviation)
 
 
-_ROWS: Final = pa.schema([
-    ("id", pa.string()), ("expression", pa.string()), ("by_value", pa.string()), ("kind", pa.string()),
-    ("points", pa.list_(pa.float64())), ("up_to", pa.list_(pa.int64())), ("mean", pa.float64()), ("deviation", pa.float64()),
-    ("population", pa.int64()), ("as_of", pa.timestamp("us")),
-])  # fmt: skip
+def _of_floats(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """Mean and deviation, the sum exact; not a number where they are beyond binary64."""
+    try:
+        mean = math.fsum(np.repeat(values, counts)) / int(counts.sum())
+    except OverflowError:
+        return math.nan, math.nan
+    with np.errstate(over="ignore"):
+        variance = float(np.dot((values - mean) ** 2, counts) / counts.sum())
+    return mean, math.sqrt(variance) if math.isfinite(variance) else math.nan
+
+
+def _of_whole_numbers(values: np.ndarray, counts: np.ndarray, scale: int) -> tuple[float, float]:
+    """Mean and deviation of values / scale; the distances from the whole number next to the mean are exact."""
+    exact, size = values.astype(object), int(counts.sum())
+    total = int(np.dot(exact, counts.astype(object)))
+    middle = (2 * total + size) // (2 * size)
+    gaps = (exact - middle).astype(np.float64) - (total - middle * size) / size
+    return total / scale / size, math.sqrt(float(np.dot(gaps**2, counts)) / size) / scale
+
+
+_ROWS: Final = pa.schema(
+    [
+        ("id", pa.string()),
+        ("expression", pa.string()),
+        ("by_value", pa.string()),
+        ("kind", pa.string()),
+        ("points", pa.list_(pa.float64())),
+        ("exact", pa.list_(pa.int64())),
+        ("up_to", pa.list_(pa.int64())),
+        ("mean", pa.float64()),
+        ("deviation", pa.float64()),
+        ("population", pa.int64()),
+        ("as_of", pa.timestamp("us")),
+    ]
+)
 
 
 def to_rows(distributions: Sequence[Distribution]) -> pa.Table:
-    """Return the lake's rows of distributions, one a group."""
+    """Return the lake's rows of distributions, one a group; floats stand in `points`, whole numbers in `exact`."""
     rows = [
         {
-            "id": one.id, "expression": one.expression, "by_value": by_value, "kind": one.kind, "points": group.values.tolist(),
-            "up_to": group.up_to.tolist(), "mean": group.mean, "deviation": group.deviation, "population": group.size,
+            "id": one.id,
+            "expression": one.expression,
+            "by_value": by_value,
+            "kind": one.kind,
+            "points" if group.values.dtype.kind == "f" else "exact": group.values.tolist(),
+            "up_to": group.up_to.tolist(),
+            "mean": group.mean,
+            "deviation": group.deviation,
+            "population": group.size,
             "as_of": one.as_of,
         }
         for one in distributions
         for by_value, group in one.groups.items()
-    ]  # fmt: skip
+    ]
     return pa.Table.from_pylist(rows, schema=_ROWS)
 
 
@@ -125,6 +177,8 @@ def from_rows(table: pa.Table) -> list[Distribution]:
     for row in table.to_pylist():
         key = (row["id"], row["as_of"])
         about[key] = (row["expression"], row["kind"])
-        group = Group(np.array(row["points"], dtype=np.float64), np.array(row["up_to"], dtype=np.int64), row["mean"], row["deviation"])
+        exact = row["exact"] is not None
+        values = np.array(row["exact" if exact else "points"], dtype=np.int64 if exact else np.float64)
+        group = Group(values, np.array(row["up_to"], dtype=np.int64), row["mean"], row["deviation"])
         found.setdefault(key, {})[row["by_value"]] = group
     return [Distribution(key[0], *about[key], key[1], groups) for key, groups in found.items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -10,7 +11,7 @@ from sqlglot import exp
 
 from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, INTEGER, MONEY, Kind
 from tierwise.definitions.language.times import Duration
-from tierwise.definitions.language.typed import Apply, AsOf, ColumnOf, Const, Expr, ParameterOf, Value
+from tierwise.definitions.language.typed import Aggregate, Apply, AsOf, ColumnOf, Const, Expr, ParameterOf, Value
 from tierwise.engine.clock import Clock
 from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, number, physical, text, try_cast, when
 
@@ -52,13 +53,19 @@ class Emitter:
                 if expr.kind == BOOLEAN:
                     return self.boolean(expr)
                 if function in _ARITHMETIC:
-                    return self.arithmetic(expr)
+                    return finite(self.arithmetic(expr)) if expr.kind == FLOAT else self.arithmetic(expr)
                 return _FUNCTIONS[function](self, args, expr.kind)
         return self.resolve(expr)
 
+    def unchecked(self, expr: Expr) -> exp.Expression:
+        """Return the value, of which float arithmetic may have made one that is not finite."""
+        if expr.kind == FLOAT and isinstance(expr, Apply) and expr.function in _ARITHMETIC:
+            return self.arithmetic(expr)
+        return self.value(expr)
+
     def stored(self, expr: Expr) -> exp.Expression:
         """Return the value as a column keeps it: of its kind's type, a float that is not finite missing."""
-        value = self.value(expr)
+        value = self.unchecked(expr)
         if expr.kind == FLOAT:
             value = cast(value, "DOUBLE")
             return when([(fn("isfinite", value.copy()), value)])
@@ -99,12 +106,14 @@ class Emitter:
 
     def certain(self, expr: Expr) -> exp.Expression:
         """Return a condition that is never NULL."""
-        if isinstance(expr, Const) or (isinstance(expr, Apply) and expr.function in ("not", "!=", "not_in", "missing", "present")):
+        if isinstance(expr, Const) or (
+            isinstance(expr, Apply) and expr.function in ("not", "!=", "not_in", "missing", "present")
+        ):
             return self.condition(expr)
         return coalesce(self.condition(expr), exp.false())
 
     def boolean(self, expr: Apply) -> exp.Expression:
-        if expr.function in ("case", "coalesce"):  # these hand on a missing value
+        if expr.function in ("case", "coalesce", "lookup"):  # these hand on a missing value
             return _FUNCTIONS[expr.function](self, expr.args, BOOLEAN)
         return self.certain(expr)
 
@@ -134,7 +143,7 @@ class Emitter:
         if isinstance(expr, Const):
             assert isinstance(expr.value, int | float | Decimal)
             return literal(float(f"{float(expr.value):.8e}"), FLOAT)
-        return round9(cast(self.value(expr), "DOUBLE"))
+        return round9(cast(self.unchecked(expr), "DOUBLE"))
 
     def contained(self, value: Expr, listed: Expr) -> exp.Expression:
         if isinstance(listed, Const) and isinstance(listed.value, tuple):
@@ -148,7 +157,11 @@ class Emitter:
                 assert either is not None
                 return exp.Paren(this=either)
             return exp.In(this=self.value(value), expressions=[self.value(item) for item in items])
-        return fn("list_contains", self.value(listed), self.value(value))
+        found = self.value(listed)
+        if value.kind == FLOAT:
+            item = exp.Lambda(this=round9(exp.column("v")), expressions=[exp.to_identifier("v")])
+            return fn("list_contains", fn("list_transform", found, item), self.rounded(value))
+        return fn("list_contains", found, self.value(value))
 
     # -- arithmetic -------------------------------------------------------------------------------------------------
 
@@ -157,10 +170,18 @@ class Emitter:
         if kind.is_time or any(arg.kind.is_time for arg in args):
             return self.time_arithmetic(expr)
         if expr.function == "neg":
-            return exp.Paren(this=exp.Neg(this=exp.Paren(this=self.value(args[0]))))
+            negative = exp.Paren(this=exp.Neg(this=exp.Paren(this=self.wide(args[0], kind))))
+            return negative if kind == FLOAT else try_cast(negative, physical(kind))
         if expr.function == "/":
             left, right = (cast(self.value(arg), "DOUBLE") for arg in args)
-            return exp.Paren(this=exp.Div(this=left, expression=exp.Nullif(this=right, expression=literal(0.0, FLOAT)), typed=False, safe=False))
+            return exp.Paren(
+                this=exp.Div(
+                    this=left,
+                    expression=exp.Nullif(this=right, expression=literal(0.0, FLOAT)),
+                    typed=False,
+                    safe=False,
+                )
+            )
         operator = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}[expr.function]
         wide = [self.wide(operand, kind) for operand in _spine(expr)]
         found = wide[0]
@@ -188,16 +209,23 @@ class Emitter:
         duration = self.duration(right)
         sign = 1 if expr.function == "+" else -1
         if left.kind == INSTANT:
-            return self.clock.add(self.value(left), duration, sign)
+            moved = self.clock.add(self.value(left), duration, sign)
+            return moved if _far_from_ends(left) else in_calendar(moved, INSTANT)
         if duration.is_calendar:
             step = fn("to_months", number(sign * duration.months))
         else:
             step = fn("to_days", number(sign * (duration.micros // 86_400_000_000)))
-        return cast(exp.Paren(this=exp.Add(this=self.value(left), expression=step)), "DATE")
+        return in_calendar(cast(exp.Paren(this=exp.Add(this=self.value(left), expression=step)), "DATE"), DATE)
 
     def duration(self, expr: Expr) -> Duration:
         """Return the duration of a constant or parameter."""
-        value = self.parameters[expr.name] if isinstance(expr, ParameterOf) else expr.value if isinstance(expr, Const) else None
+        value = (
+            self.parameters[expr.name]
+            if isinstance(expr, ParameterOf)
+            else expr.value
+            if isinstance(expr, Const)
+            else None
+        )
         assert isinstance(value, Duration)
         return value
 
@@ -213,12 +241,39 @@ class Emitter:
 
 
 def round9(value: exp.Expression) -> exp.Expression:
-    """Return a DOUBLE rounded to 9 significant digits."""
-    return cast(fn("format", text("{:.8e}"), value), "DOUBLE")
+    """Return a DOUBLE rounded to 9 significant digits; NULL when it is not finite (`inf` and `nan` become no number)."""
+    return try_cast(fn("translate", fn("format", text("{:.8e}"), value), text("n"), text("-")), "DOUBLE")
+
+
+def finite(value: exp.Expression) -> exp.Expression:
+    """Return a DOUBLE, NULL when it is not finite; the value stands there once."""
+    return _kept(value, fn("isfinite", exp.column("v")))
+
+
+def in_calendar(value: exp.Expression, kind: Kind) -> exp.Expression:
+    """Return a date or an instant, NULL outside the years 1 to 9999; the value stands there once."""
+    low, high = (date.min, date.max) if kind == DATE else (datetime.min, datetime.max)
+    return _kept(value, exp.Between(this=exp.column("v"), low=literal(low, kind), high=literal(high, kind)))
+
+
+def _kept(value: exp.Expression, condition: exp.Expression) -> exp.Expression:
+    """Return the value if it meets a condition on ``v``, else NULL."""
+    keep = exp.Lambda(this=condition, expressions=[exp.to_identifier("v")])
+    return fn("list_extract", fn("list_filter", exp.Array(expressions=[value]), keep), number(1))
+
+
+def _far_from_ends(expr: Expr) -> bool:
+    """Whether an instant is that of a row or of the answer, which a duration cannot take out of the calendar."""
+    match expr:
+        case AsOf() | ColumnOf("time") | Aggregate(column="time"):
+            return True
+    return False
 
 
 def _per_day(micros: exp.Expression) -> exp.Expression:
-    return exp.Paren(this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(86_400_000_000.0, FLOAT), typed=False, safe=False))
+    return exp.Paren(
+        this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(86_400_000_000.0, FLOAT), typed=False, safe=False)
+    )
 
 
 def _fits(value: int | Decimal, kind: Kind) -> Value:
@@ -265,9 +320,11 @@ def _days_until(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Exp
 def _hours_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
     instant = emitter.value(args[0])
     if args[0].kind == DATE:
-        instant = emitter.clock.midnight(instant)
+        instant = in_calendar(emitter.clock.midnight(instant), INSTANT)
     micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", emitter.clock.as_of), expression=fn("epoch_us", instant)))
-    return exp.Paren(this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(3_600_000_000.0, FLOAT), typed=False, safe=False))
+    return exp.Paren(
+        this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(3_600_000_000.0, FLOAT), typed=False, safe=False)
+    )
 
 
 def _months_between(start: exp.Expression, end: exp.Expression) -> exp.Expression:
@@ -290,7 +347,15 @@ def _months_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.E
 
 def _age(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
     months = _months_between(emitter.day(args[0]), emitter.clock.today)
-    return cast(fn("floor", exp.Paren(this=exp.Div(this=cast(months, "DOUBLE"), expression=literal(12.0, FLOAT), typed=False, safe=False))), "BIGINT")
+    return cast(
+        fn(
+            "floor",
+            exp.Paren(
+                this=exp.Div(this=cast(months, "DOUBLE"), expression=literal(12.0, FLOAT), typed=False, safe=False)
+            ),
+        ),
+        "BIGINT",
+    )
 
 
 def _anniversary(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
@@ -298,12 +363,20 @@ def _anniversary(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Ex
     length = emitter.duration(args[1])
 
     def in_year(plus: int) -> exp.Expression:
-        years = exp.Sub(this=fn("date_part", text("year"), today.copy()), expression=fn("date_part", text("year"), day.copy()))
-        step = fn("to_years", cast(exp.Paren(this=exp.Add(this=exp.Paren(this=years), expression=number(plus))), "INTEGER"))
+        years = exp.Sub(
+            this=fn("date_part", text("year"), today.copy()), expression=fn("date_part", text("year"), day.copy())
+        )
+        step = fn(
+            "to_years", cast(exp.Paren(this=exp.Add(this=exp.Paren(this=years), expression=number(plus))), "INTEGER")
+        )
         return cast(exp.Paren(this=exp.Add(this=day.copy(), expression=step)), "DATE")
 
     following = when([(exp.GTE(this=in_year(0), expression=today.copy()), in_year(0))], in_year(1))
-    step = fn("to_months", number(length.months)) if length.is_calendar else fn("to_days", number(length.micros // 86_400_000_000))
+    step = (
+        fn("to_months", number(length.months))
+        if length.is_calendar
+        else fn("to_days", number(length.micros // 86_400_000_000))
+    )
     last = cast(exp.Paren(this=exp.Add(this=today.copy(), expression=step)), "DATE")
     return exp.LTE(this=following, expression=last)
 
@@ -324,21 +397,26 @@ def _plain(edge: Expr) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
+def _fitted(emitter: Emitter, arg: Expr, kind: Kind) -> exp.Expression:
+    """Return one of several values as the kind they share; missing when it is out of its range."""
+    return try_cast(emitter.value(arg), physical(kind))
+
+
 def _coalesce(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    first, *rest = [cast(emitter.value(arg), physical(kind)) for arg in args]
+    first, *rest = [_fitted(emitter, arg, kind) for arg in args]
     return exp.Coalesce(this=first, expressions=rest)
 
 
 def _case(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    otherwise = cast(emitter.value(args[-1]), physical(kind)) if len(args) % 2 else None
+    otherwise = _fitted(emitter, args[-1], kind) if len(args) % 2 else None
     body = args[: len(args) - (len(args) % 2)]
-    pairs = [(emitter.condition(c), cast(emitter.value(v), physical(kind))) for c, v in zip(body[::2], body[1::2], strict=True)]
+    pairs = [(emitter.condition(c), _fitted(emitter, v, kind)) for c, v in zip(body[::2], body[1::2], strict=True)]
     return when(pairs, otherwise)
 
 
 def _extreme(name: str) -> _Emit:
     def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-        return fn(name, *(cast(emitter.value(arg), physical(kind)) for arg in args))
+        return fn(name, *(_fitted(emitter, arg, kind) for arg in args))
 
     return emit
 

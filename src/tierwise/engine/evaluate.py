@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
@@ -11,14 +12,14 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.kinds import FLOAT, INSTANT
 from tierwise.definitions.language.typed import Population
 from tierwise.engine.cells import Cells, Named
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
 from tierwise.engine.plan import Compiler, Source
 from tierwise.engine.snapshot import Snapshot, Spine, everyone
-from tierwise.engine.sql import col, literal, null
-from tierwise.definitions.language.kinds import INSTANT
+from tierwise.engine.sql import KEY, col, literal, null
 
 __all__ = ["KNOWN_CUSTOMERS", "Backend", "Evaluator"]
 
@@ -48,10 +49,20 @@ class Evaluator:
     """
 
     def __init__(
-        self, backend: Backend, catalogue: Catalogue, source: Source, snapshot: Snapshot,
+        self,
+        backend: Backend,
+        catalogue: Catalogue,
+        source: Source,
+        snapshot: Snapshot,
         progress: Callable[[str, int, int], None] = lambda step, done, total: None,
-    ) -> None:  # fmt: skip
-        self.backend, self.catalogue, self.source, self.snapshot, self.progress = backend, catalogue, source, snapshot, progress
+    ) -> None:
+        self.backend, self.catalogue, self.source, self.snapshot, self.progress = (
+            backend,
+            catalogue,
+            source,
+            snapshot,
+            progress,
+        )
         self.published: dict[str, list[Distribution]] = {k: list(v) for k, v in (snapshot.distributions or {}).items()}
         self._count = 0
         self._temporary: list[str] = []
@@ -60,7 +71,9 @@ class Evaluator:
         for name, body in Clock(catalogue.zone, snapshot.as_of).macros().items():
             backend.define(name, body)
 
-    def table(self, spine: Spine, wanted: Sequence[Named], *, base: tuple[str, Mapping[str, object]] | None = None) -> str:
+    def table(
+        self, spine: Spine, wanted: Sequence[Named], *, base: tuple[str, Mapping[str, object]] | None = None
+    ) -> str:
         """Compute the wanted cells; return the name of a temporary table (key, customer_id, …, names).
 
         Args:
@@ -88,7 +101,11 @@ class Evaluator:
 
         table = self.table(spine, [named_cell(self.catalogue, name) for name in names])
         as_of = col("as_of") if spine.kind == "moments" else self.fixed_as_of(spine).as_("as_of", copy=False)
-        select = exp.select(col("customer_id"), as_of, *(col(name) for name in names), copy=False).from_(_t(table), copy=False).order_by(col("key"), copy=False)
+        select = (
+            exp.select(col("customer_id"), as_of, *(col(name) for name in names), copy=False)
+            .from_(_t(table), copy=False)
+            .order_by(col(KEY), copy=False)
+        )
         found = self.backend.arrow(select)
         self.close()
         return found
@@ -122,18 +139,38 @@ class Evaluator:
     def spine_table(self, spine: Spine, base: str | None) -> str:
         """Return the table (key, customer_id, …) an evaluation starts from."""
         if base is not None:
-            return self.temporary("spine", exp.select(col("customer_id").as_("key", copy=False), "*", copy=False).from_(_t(base), copy=False))
+            return self.temporary(
+                "spine",
+                exp.select(col("customer_id").as_(KEY, quoted=True, copy=False), "*", copy=False).from_(_t(base), copy=False),
+            )
         if spine.kind == "moments":
             assert spine.table is not None
-            keyed = spine.table.append_column("key", pa.array(np.arange(spine.table.num_rows, dtype=np.int64)))
+            keyed = spine.table.append_column(KEY, pa.array(np.arange(spine.table.num_rows, dtype=np.int64)))
             return self.registered("spine", keyed)
-        known = exp.select(col("customer_id").as_("key", copy=False), col("customer_id"), col("customer_key"), copy=False).from_(_t(KNOWN_CUSTOMERS), copy=False)
+        known = exp.select(
+            col("customer_id").as_(KEY, quoted=True, copy=False), col("customer_id"), col("customer_key"), copy=False
+        ).from_(_t(KNOWN_CUSTOMERS), copy=False)
         if spine.kind == "everyone":
             never = exp.Is(this=col("known_since"), expression=null())
-            return self.temporary("spine", known.where(exp.Or(this=never, expression=exp.LTE(this=col("known_since"), expression=self.fixed_as_of(spine))), copy=False))
+            return self.temporary(
+                "spine",
+                known.where(
+                    exp.Or(this=never, expression=exp.LTE(this=col("known_since"), expression=self.fixed_as_of(spine))),
+                    copy=False,
+                ),
+            )
         assert spine.table is not None
         asked = self.registered("asked", spine.table)
-        return self.temporary("spine", known.where(exp.In(this=col("customer_id"), query=exp.select(col("customer_id"), copy=False).from_(_t(asked), copy=False).subquery()), copy=False))
+        return self.temporary(
+            "spine",
+            known.where(
+                exp.In(
+                    this=col("customer_id"),
+                    query=exp.select(col("customer_id"), copy=False).from_(_t(asked), copy=False).subquery(),
+                ),
+                copy=False,
+            ),
+        )
 
     # -- stages -----------------------------------------------------------------------------------------------------
 
@@ -173,11 +210,11 @@ class Evaluator:
     def publish(self, node: Population, known: str, counted: pa.Table, as_of: datetime | None) -> Distribution:
         groups: dict[str | None, Group] = {}
         by = counted.column("by_value").to_pylist()
-        x = counted.column("x").to_numpy(zero_copy_only=False).astype(np.float64)
+        x = counted.column("x").to_numpy(zero_copy_only=False).astype(_number_type(node))
         n = counted.column("n").to_numpy(zero_copy_only=False).astype(np.int64)
         starts = [0] + [i for i in range(1, len(by)) if by[i] != by[i - 1]] if by else []
         scale = SCALE[node.x.kind.name]
-        for start, end in zip(starts, [*starts[1:], len(by)], strict=True):
+        for start, end in zip(starts, [*starts[1:], len(by)][: len(starts)], strict=True):
             groups[by[start]] = measure(x[start:end], n[start:end], scale)
         return Distribution(known, describe(node), node.function, as_of or self.snapshot.as_of, groups)
 
@@ -185,7 +222,9 @@ class Evaluator:
         """Publish from everyone at the snapshot's as_of, when the spine is only a part."""
         whole = everyone(self.snapshot.as_of)
         cells = Cells(self.catalogue)
-        wanted = [Named(f"x{i}$", part.kind, part) for i, part in enumerate((node.x, node.by, node.among)) if part is not None]
+        wanted = [
+            Named(f"x{i}$", part.kind, part) for i, part in enumerate((node.x, node.by, node.among)) if part is not None
+        ]
         table = self.table(whole, wanted)
         for named in wanted:
             cells.want(named)
@@ -203,7 +242,16 @@ class Evaluator:
         for version in versions:
             for by_value, group in version.groups.items():
                 shown = by_value or ""
-                groups.append({"version": version.as_of, "by_value": shown, "size": group.size, "mean": group.mean, "deviation": group.deviation})
+                mean, deviation = (None if math.isnan(value) else value for value in (group.mean, group.deviation))
+                groups.append(
+                    {
+                        "version": version.as_of,
+                        "by_value": shown,
+                        "size": group.size,
+                        "mean": mean,
+                        "deviation": deviation,
+                    }
+                )
                 if needs_step:
                     values, positions = group.steps(node.function, node.n, node.best == "low")
                     steps["value"].append(values)
@@ -214,12 +262,29 @@ class Evaluator:
             {
                 "version": pa.array(step_version, pa.timestamp("us")),
                 "by_value": pa.array(step_by, pa.string()),
-                "value": pa.array(np.concatenate(steps["value"]) if steps["value"] else [], pa.float64()),
+                "value": pa.array(
+                    np.concatenate(steps["value"]) if steps["value"] else np.array([], _number_type(node))
+                ),
                 "position": pa.array(np.concatenate(steps["position"]) if steps["position"] else [], pa.int64()),
             }
         )
-        schema = pa.schema([("version", pa.timestamp("us")), ("by_value", pa.string()), ("size", pa.int64()), ("mean", pa.float64()), ("deviation", pa.float64())])
-        return self.registered("steps", step_table), self.registered("groups", pa.Table.from_pylist(groups, schema=schema))
+        schema = pa.schema(
+            [
+                ("version", pa.timestamp("us")),
+                ("by_value", pa.string()),
+                ("size", pa.int64()),
+                ("mean", pa.float64()),
+                ("deviation", pa.float64()),
+            ]
+        )
+        return self.registered("steps", step_table), self.registered(
+            "groups", pa.Table.from_pylist(groups, schema=schema)
+        )
+
+
+def _number_type(node: Population) -> type[np.generic]:
+    """What the values a population is placed by are held in."""
+    return np.float64 if node.x.kind == FLOAT else np.int64
 
 
 def describe(node: Population) -> str:
@@ -230,5 +295,3 @@ def describe(node: Population) -> str:
 
 def _t(name: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(name, quoted=True))
-
-

@@ -32,7 +32,9 @@ class LogEntry:
     since_version: int
 
 
-def membership_changes(engine: DuckEngine, catalogue: Catalogue, results: str, lake: Lake, entry: LogEntry, ids: pa.Table) -> pa.Table:
+def membership_changes(
+    engine: DuckEngine, catalogue: Catalogue, results: str, lake: Lake, entry: LogEntry, ids: pa.Table
+) -> pa.Table:
     """Return the rows to append to the membership log: everyone whose tier or segment is another than the log says."""
     now = _now(catalogue, results)
     before = _before(lake)
@@ -42,26 +44,52 @@ def membership_changes(engine: DuckEngine, catalogue: Catalogue, results: str, l
         exp.Coalesce(this=col("customer_id", "n"), expressions=[col("customer_id", "b")]).as_("customer_id"),
         exp.Coalesce(this=col("kind", "n"), expressions=[col("kind", "b")]).as_("kind"),
         exp.Coalesce(this=col("name", "n"), expressions=[col("name", "b")]).as_("name"),
-        col("is", "b").as_("was"), exp.Coalesce(this=col("is", "n"), expressions=[text("out")]).as_("is"),
-    ).from_(_sub(now, "n"))  # fmt: skip
+        col("is", "b").as_("was"),
+        exp.Coalesce(this=col("is", "n"), expressions=[text("out")]).as_("is"),
+    ).from_(_sub(now, "n"))
     on = exp.and_(*(equals(col(name, "n"), col(name, "b")) for name in ("customer_id", "kind", "name")))
     joined = joined.join(_sub(before, "b"), on=on, join_type="full")
-    known = exp.In(this=col("name"), expressions=[text(name) for name in (*catalogue.tierings, *catalogue.segments)] or [text("")])
+    known = exp.In(
+        this=col("name"), expressions=[text(name) for name in (*catalogue.tierings, *catalogue.segments)] or [text("")]
+    )
     differs = exp.NullSafeNEQ(this=col("was"), expression=col("is"))
     stays_out = exp.And(this=exp.Is(this=col("was"), expression=null()), expression=equals(col("is"), text("out")))
     vanished = exp.And(this=equals(col("kind"), text("tier")), expression=equals(col("is"), text("out")))
     changed = exp.select("*").from_(joined.subquery("c")).where(known).where(differs)
-    changed = changed.where(exp.Not(this=exp.Paren(this=exp.Or(this=exp.Paren(this=stays_out), expression=exp.Paren(this=vanished)))))
-    last = max((int(row["last_seq"]) for e in lake.entries("memberships") for row in [e.about] if "last_seq" in row), default=0)
+    changed = changed.where(
+        exp.Not(this=exp.Paren(this=exp.Or(this=exp.Paren(this=stays_out), expression=exp.Paren(this=vanished))))
+    )
+    last = max(
+        (int(row["last_seq"]) for e in lake.entries("memberships") for row in [e.about] if "last_seq" in row), default=0
+    )
     order = exp.Order(expressions=[exp.Ordered(this=col(name, "c")) for name in ("customer_id", "kind", "name")])
     seq = exp.Add(this=exp.Window(this=exp.RowNumber(), order=order), expression=number(last))
-    clause = exp.Case(ifs=[exp.If(this=equals(col("kind", "c"), text("tier")), true=exp.DPipe(this=text("tiers."), expression=col("is", "c")))], default=text("rule"))
+    clause = exp.Case(
+        ifs=[
+            exp.If(
+                this=equals(col("kind", "c"), text("tier")),
+                true=exp.DPipe(this=text("tiers."), expression=col("is", "c")),
+            )
+        ],
+        default=text("rule"),
+    )
     select = exp.select(
-        cast(exp.Paren(this=seq), "BIGINT").as_("seq"), col("customer_id", "c"), col("kind", "c"), col("name", "c"), col("was", "c"), col("is", "c"),
-        literal(entry.at, INSTANT).as_("at"), literal(entry.recorded_at, INSTANT).as_("recorded_at"), _cause(entry).as_("cause"),
-        clause.as_("clause"), text(entry.definitions_hash).as_("definitions_hash"), cast(number(entry.run_id), "BIGINT").as_("run_id"),
-    ).from_(changed.subquery("c"))  # fmt: skip
-    select = select.join(_t("touched$", "t"), on=equals(col("customer_id", "t"), col("customer_id", "c")), join_type="left").order_by(col("seq"))
+        cast(exp.Paren(this=seq), "BIGINT").as_("seq"),
+        col("customer_id", "c"),
+        col("kind", "c"),
+        col("name", "c"),
+        col("was", "c"),
+        col("is", "c"),
+        literal(entry.at, INSTANT).as_("at"),
+        literal(entry.recorded_at, INSTANT).as_("recorded_at"),
+        _cause(entry).as_("cause"),
+        clause.as_("clause"),
+        text(entry.definitions_hash).as_("definitions_hash"),
+        cast(number(entry.run_id), "BIGINT").as_("run_id"),
+    ).from_(changed.subquery("c"))
+    select = select.join(
+        _t("touched$", "t"), on=equals(col("customer_id", "t"), col("customer_id", "c")), join_type="left"
+    ).order_by(col("seq"))
     found = engine.arrow(select)
     engine.drop("touched$")
     engine.drop(IDS)
@@ -70,12 +98,18 @@ def membership_changes(engine: DuckEngine, catalogue: Catalogue, results: str, l
 
 def _now(catalogue: Catalogue, results: str) -> exp.Expression:
     parts = [
-        exp.select(col("customer_id"), text("tier").as_("kind"), text(name).as_("name"), col(name).as_("is", quoted=True)).from_(_t(results))
+        exp.select(
+            col("customer_id"), text("tier").as_("kind"), text(name).as_("name"), col(name).as_("is", quoted=True)
+        ).from_(_t(results))
         for name in catalogue.tierings
     ] + [
-        exp.select(col("customer_id"), text("segment").as_("kind"), text(name).as_("name"), text("in").as_("is", quoted=True)).from_(_t(results)).where(col(name))
+        exp.select(
+            col("customer_id"), text("segment").as_("kind"), text(name).as_("name"), text("in").as_("is", quoted=True)
+        )
+        .from_(_t(results))
+        .where(col(name))
         for name in catalogue.segments
-    ]  # fmt: skip
+    ]
     if not parts:
         return _no_memberships()
     union: exp.Expression = parts[0]
@@ -85,7 +119,10 @@ def _now(catalogue: Catalogue, results: str) -> exp.Expression:
 
 
 def _no_memberships() -> exp.Select:
-    empty = [cast(null(), "BIGINT").as_("customer_id"), *(cast(null(), "VARCHAR").as_(name, quoted=True) for name in ("kind", "name", "is"))]
+    empty = [
+        cast(null(), "BIGINT").as_("customer_id"),
+        *(cast(null(), "VARCHAR").as_(name, quoted=True) for name in ("kind", "name", "is")),
+    ]
     return exp.select(*empty).where(exp.false())
 
 
@@ -95,21 +132,34 @@ def _before(lake: Lake) -> exp.Expression:
         return _no_memberships()
     newest = exp.Anonymous(this="arg_max", expressions=[col("is"), col("seq")])
     keys = [col("customer_id"), col("kind"), col("name")]
-    return exp.Select(expressions=[*keys, newest.as_("is", quoted=True)]).from_(_parquet(paths)).group_by(*(key.copy() for key in keys))
+    return (
+        exp.Select(expressions=[*keys, newest.as_("is", quoted=True)])
+        .from_(_parquet(paths))
+        .group_by(*(key.copy() for key in keys))
+    )
 
 
 def _touched(lake: Lake, since: int) -> exp.Expression:
     """Return (customer_id, corrected) of the customers whose rows have come since a version of the lake."""
     paths = [
-        str(lake.folder / file.path) for e in lake.entries("rows") if e.number > since for file in e.files
+        str(lake.folder / file.path)
+        for e in lake.entries("rows")
+        if e.number > since
+        for file in e.files
         if file.table not in ("products", "stores")
-    ]  # fmt: skip
+    ]
     nobody = exp.select(cast(null(), "BIGINT").as_("customer_id"), exp.false().as_("corrected")).where(exp.false())
     if not paths:
         return nobody
-    rows = exp.Select(expressions=[col("source_record_id"), equals(col("fate"), text("replaced")).as_("corrected")]).from_(_parquet(paths))
-    joined = exp.select(col("customer_id", "i"), exp.Anonymous(this="bool_or", expressions=[col("corrected", "r")]).as_("corrected"))
-    joined = joined.from_(rows.subquery("r")).join(_t(IDS, "i"), on=equals(col("source_record_id", "i"), col("source_record_id", "r")))
+    rows = exp.Select(
+        expressions=[col("source_record_id"), equals(col("fate"), text("replaced")).as_("corrected")]
+    ).from_(_parquet(paths))
+    joined = exp.select(
+        col("customer_id", "i"), exp.Anonymous(this="bool_or", expressions=[col("corrected", "r")]).as_("corrected")
+    )
+    joined = joined.from_(rows.subquery("r")).join(
+        _t(IDS, "i"), on=equals(col("source_record_id", "i"), col("source_record_id", "r"))
+    )
     return joined.group_by(col("customer_id", "i"))
 
 
@@ -120,7 +170,12 @@ def _cause(entry: LogEntry) -> exp.Expression:
     branches.append((exp.And(this=touched, expression=col("corrected", "t")), text("correction")))
     branches.append((touched.copy(), text("event")))
     if entry.population:
-        branches.append((exp.In(this=col("name", "c"), expressions=[text(name) for name in sorted(entry.population)]), text("distribution")))
+        branches.append(
+            (
+                exp.In(this=col("name", "c"), expressions=[text(name) for name in sorted(entry.population)]),
+                text("distribution"),
+            )
+        )
     return exp.Case(ifs=[exp.If(this=condition, true=value) for condition, value in branches], default=text("time"))
 
 
@@ -131,9 +186,11 @@ def _parquet(paths: Sequence[str]) -> exp.Table:
 
 
 def _t(name: str, alias: str = "") -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name, quoted=True), alias=exp.TableAlias(this=exp.to_identifier(alias)) if alias else None)
+    return exp.Table(
+        this=exp.to_identifier(name, quoted=True),
+        alias=exp.TableAlias(this=exp.to_identifier(alias)) if alias else None,
+    )
 
 
 def _sub(query: exp.Expression, alias: str) -> exp.Subquery:
     return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
-

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlglot import exp
 
-from tierwise.definitions.language.kinds import DATE, FLOAT, INSTANT, Kind
+from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, Kind
 from tierwise.definitions.language.typed import (
-    Aggregate, AttributeOf, ColumnOf, Const, Expr, Population, SegmentOf, TagOf, TierOf, Value, Window,
-)  # fmt: skip
+    Aggregate,
+    AttributeOf,
+    ColumnOf,
+    Const,
+    Expr,
+    Population,
+    SegmentOf,
+    TagOf,
+    TierOf,
+    Value,
+    Window,
+)
 from tierwise.engine.aggregate import INLINE, StreamRows, of_nothing, own_pass, row_column
 from tierwise.engine.cells import Cells, Named, customer_reads
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE
 from tierwise.engine.emit import Emitter, round9
-from tierwise.engine.sql import cast, col, equals, filtered, fn, literal, null, number, text, when
+from tierwise.engine.sql import KEY, cast, col, equals, filtered, fn, literal, null, number, text, when
 
 __all__ = ["Compiler", "Source"]
 
@@ -70,13 +80,17 @@ class Compiler:
 
     def __init__(
         self, cells: Cells, source: Source, clock: Clock, parameters: Mapping[str, Value], spine_limits: bool
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.cells, self.source, self.clock, self.parameters = cells, source, clock, parameters
         self.spine_limits = spine_limits or clock.fixed is None
 
     def emitter(self, alias: str, joins: _Joins, stream: str = "") -> Emitter:
         """Return an emitter whose customer-level cells are columns of `alias`, whose row is that of `stream`."""
-        clock = self.clock if self.clock.fixed is not None else Clock(self.clock.zone, None, col("as_of", alias), self.clock.earliest)
+        clock = (
+            self.clock
+            if self.clock.fixed is not None
+            else Clock(self.clock.zone, None, col("as_of", alias), self.clock.earliest)
+        )
 
         def resolve(expr: Expr) -> exp.Expression:
             if isinstance(expr, ColumnOf):
@@ -149,17 +163,23 @@ class Compiler:
         return max(found, default=None)
 
     def rows(self, stream: str, joined: bool, joins: _Joins) -> StreamRows:
-        key = col("key", "s") if joined else col("customer_id", "r")
-        return StreamRows(stream, self.emitter("s", joins, stream), key)
+        key = col(KEY, "s") if joined else col("customer_id", "r")
+        return StreamRows(self.cells.catalogue.streams[stream], self.emitter("s", joins, stream), key)
 
     def from_stream(self, table: str, joined: bool, before: str) -> exp.Select:
         """Return ``SELECT FROM stream r [JOIN spine s]``."""
         select = exp.Select().from_(exp.to_table(table).as_("r", copy=False), copy=False)
         if joined:
-            select = select.join(exp.to_table(before).as_("s", copy=False), on=equals(col("customer_id", "s"), col("customer_id", "r")), copy=False)
+            select = select.join(
+                exp.to_table(before).as_("s", copy=False),
+                on=equals(col("customer_id", "s"), col("customer_id", "r")),
+                copy=False,
+            )
         return select
 
-    def shared(self, stream: str, bucket: int | None, joined: bool, members: Sequence[tuple[Aggregate, str]], before: str) -> exp.Select:
+    def shared(
+        self, stream: str, bucket: int | None, joined: bool, members: Sequence[tuple[Aggregate, str]], before: str
+    ) -> exp.Select:
         joins = _Joins(self.source)
         rows = self.rows(stream, joined, joins)
         select = self.from_stream(self.source.streams[stream], joined, before)
@@ -167,11 +187,13 @@ class Compiler:
         if bucket is not None and self.clock.fixed is not None:
             lowest = min(low for expr, _ in members if (low := self.lowest(expr.window)) is not None)
             select = select.where(exp.GTE(this=rows.time, expression=literal(lowest, INSTANT)), copy=False)
-        select = select.select(rows.key.as_("key", copy=False), copy=False)
+        select = select.select(rows.key.as_(KEY, quoted=True, copy=False), copy=False)
         for expr, cell in members:
             conditions = rows.conditions(expr)
             condition = exp.and_(*conditions, copy=False) if conditions else None
-            select = select.select(INLINE[expr.function](expr, rows, condition).as_(cell, quoted=True, copy=False), copy=False)
+            select = select.select(
+                INLINE[expr.function](expr, rows, condition).as_(cell, quoted=True, copy=False), copy=False
+            )
         return joins.add_to(select).group_by(rows.key, copy=False)
 
     def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
@@ -183,27 +205,33 @@ class Compiler:
         probe = own_pass(expr, rows, base)
         if joins.found:
             probe = own_pass(expr, rows, joins.add_to(base))
-        return exp.select(col("key"), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(probe.subquery("o", copy=False), copy=False)
+        return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
+            probe.subquery("o", copy=False), copy=False
+        )
 
     def attributes(self, before: str) -> exp.Select:
         """Each attribute's newest known value at as_of, or its first known one."""
         joined = self.spine_limits
         select = self.from_stream(self.source.records, joined, before)
-        key = col("key", "s") if joined else col("customer_id", "r")
+        key = col(KEY, "s") if joined else col("customer_id", "r")
         as_of = col("as_of", "s") if self.clock.fixed is None else self.clock.as_of
-        select = select.select(key.as_("key", copy=False), copy=False)
+        select = select.select(key.as_(KEY, quoted=True, copy=False), copy=False)
         for name, cell in self.cells.attributes.items():
             value, pos = col(name, "r"), col("pos", "r")
             known = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=null())))
             by_now = exp.And(this=known, expression=exp.LTE(this=col("time", "r"), expression=as_of.copy()))
             newest = filtered(fn("arg_max", value, pos), by_now)
             first = filtered(fn("arg_min", value.copy(), pos.copy()), known.copy())
-            select = select.select(exp.Coalesce(this=newest, expressions=[first]).as_(cell, quoted=True, copy=False), copy=False)
+            select = select.select(
+                exp.Coalesce(this=newest, expressions=[first]).as_(cell, quoted=True, copy=False), copy=False
+            )
         return select.group_by(key, copy=False)
 
     # -- the stage's table ------------------------------------------------------------------------------------------
 
-    def projection(self, stage: int, before: str, passes: Sequence[tuple[str, list[str]]], answers: Mapping[str, str]) -> exp.Select:
+    def projection(
+        self, stage: int, before: str, passes: Sequence[tuple[str, list[str]]], answers: Mapping[str, str]
+    ) -> exp.Select:
         """Return the SELECT of a stage's table: what was there, the passes' cells, population answers, named cells.
 
         Args:
@@ -213,19 +241,33 @@ class Compiler:
             answers: table of each population cell's answers, by cell.
         """
         of_cell = {cell: expr for expr, cell in self.cells.aggregates.items()}
+        kind_of = {cell: node.kind for node, cell in self.cells.populations.items()}
         select = exp.select("t.*", copy=False).from_(exp.to_table(before).as_("t", copy=False), copy=False)
         for index, (table, cells) in enumerate(passes):
             alias = f"q{index}"
-            select = select.join(exp.to_table(table).as_(alias, copy=False), on=equals(col("key", alias), col("key", "t")), join_type="left", copy=False)
+            select = select.join(
+                exp.to_table(table).as_(alias, copy=False),
+                on=equals(col(KEY, alias), col(KEY, "t")),
+                join_type="left",
+                copy=False,
+            )
             for cell in cells:
                 value: exp.Expression = col(cell, alias)
                 if cell in of_cell:
-                    value = of_nothing(of_cell[cell], value)
+                    value = of_nothing(of_cell[cell], value, col(KEY, alias))
                 select = select.select(value.as_(cell, quoted=True, copy=False), copy=False)
         for index, (cell, table) in enumerate(answers.items()):
             alias = f"d{index}"
-            select = select.join(exp.to_table(table).as_(alias, copy=False), on=equals(col("key", alias), col("key", "t")), join_type="left", copy=False)
-            select = select.select(col("answer", alias).as_(cell, quoted=True, copy=False), copy=False)
+            select = select.join(
+                exp.to_table(table).as_(alias, copy=False),
+                on=equals(col(KEY, alias), col(KEY, "t")),
+                join_type="left",
+                copy=False,
+            )
+            found: exp.Expression = col("answer", alias)
+            if kind_of[cell] == BOOLEAN:  # who is compared with nobody is not among the best
+                found = exp.Coalesce(this=found, expressions=[exp.false()])
+            select = select.select(found.as_(cell, quoted=True, copy=False), copy=False)
         for layer in self.cells.layers(stage):
             select = self.layer(layer, select)
         return select
@@ -255,9 +297,13 @@ class Compiler:
         inside = emitter.certain(node.among) if node.among is not None else exp.true()
         by = cast(emitter.value(node.by), "VARCHAR") if node.by is not None else cast(null(), "VARCHAR")
         select = exp.select(
-            col("key", "t").as_("key", copy=False), scaled(x, node.x.kind).as_("x", copy=False), plain(x.copy(), node.x.kind).as_("plain", copy=False),
-            by.as_("by_value", copy=False), inside.as_("inside", copy=False), copy=False
-        ).from_(exp.to_table(table).as_("t", copy=False), copy=False)  # fmt: skip
+            col(KEY, "t").as_(KEY, quoted=True, copy=False),
+            scaled(x, node.x.kind).as_("x", copy=False),
+            plain(x.copy(), node.x.kind).as_("plain", copy=False),
+            by.as_("by_value", copy=False),
+            inside.as_("inside", copy=False),
+            copy=False,
+        ).from_(exp.to_table(table).as_("t", copy=False), copy=False)
         if self.clock.fixed is None:
             select = select.select(col("as_of", "t").as_("as_of", copy=False), copy=False)
         return joins.add_to(select)
@@ -285,24 +331,39 @@ class Compiler:
             groups: table (version, by_value, size, mean, deviation, lowest).
         """
         moments = self.clock.fixed is None
-        inner = exp.select("m.*", *(col(c, "g").as_(c, copy=False) for c in ("version", "size", "mean", "deviation")), copy=False)
+        inner = exp.select(
+            "m.*", *(col(c, "g").as_(c, copy=False) for c in ("version", "size", "mean", "deviation")), copy=False
+        )
         inner = inner.from_(self.measured(node, table).subquery("m", copy=False), copy=False)
         same_group: exp.Expression = fn("coalesce", col("by_value", "m"), text(""))
         same_group = equals(same_group, col("by_value", "g"))
         if moments:
             version = exp.GTE(this=col("as_of", "m"), expression=col("version", "g"))
-            inner = inner.join(exp.to_table(groups).as_("g", copy=False), on=exp.And(this=same_group, expression=version), join_type="asof left", copy=False)
+            inner = inner.join(
+                exp.to_table(groups).as_("g", copy=False),
+                on=exp.And(this=same_group, expression=version),
+                join_type="asof left",
+                copy=False,
+            )
         else:
             inner = inner.join(exp.to_table(groups).as_("g", copy=False), on=same_group, join_type="left", copy=False)
         needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
-        outer = exp.select(col("key", "m").as_("key", copy=False), copy=False)
+        outer = exp.select(col(KEY, "m").as_(KEY, quoted=True, copy=False), copy=False)
         value = self.place(node) if needs_step else self.spread(node)
         usable = exp.and_(
-            col("inside", "m"), exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
+            col("inside", "m"),
+            exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
             exp.Not(this=exp.Paren(this=exp.Is(this=col("size", "m"), expression=null()))),
-            *([exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value", "m"), expression=null())))] if node.by is not None else []), copy=False
-        )  # fmt: skip
-        outer = outer.select(when([(usable, value)]).as_("answer", copy=False), copy=False).from_(inner.subquery("m", copy=False), copy=False)
+            *(
+                [exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value", "m"), expression=null())))]
+                if node.by is not None
+                else []
+            ),
+            copy=False,
+        )
+        outer = outer.select(when([(usable, value)]).as_("answer", copy=False), copy=False).from_(
+            inner.subquery("m", copy=False), copy=False
+        )
         if needs_step:
             ranked = node.function in ("rank", "in_top")
             at_or_below = ranked if node.best == "high" else node.function == "percent_rank"
@@ -310,7 +371,8 @@ class Compiler:
             on = exp.and_(
                 equals(fn("coalesce", col("by_value", "m"), text("")), col("by_value", "p")),
                 equals(col("version", "m"), col("version", "p")),
-                compare(this=col("x", "m"), expression=col("value", "p")), copy=False
+                compare(this=col("x", "m"), expression=col("value", "p")),
+                copy=False,
             )
             outer = outer.join(exp.to_table(steps).as_("p", copy=False), on=on, join_type="asof left", copy=False)
         return outer
@@ -325,7 +387,9 @@ class Compiler:
             return cast(exp.Sub(this=number(node.n + 1), expression=exp.Paren(this=plus)) if low else plus, "BIGINT")
         if node.function == "percent_rank":
             # best="low" counts the points above x: all 1,000 less those at or below it
-            thousandths = exp.Paren(this=exp.Sub(this=number(1000), expression=position)) if low else exp.Paren(this=position)
+            thousandths = (
+                exp.Paren(this=exp.Sub(this=number(1000), expression=position)) if low else exp.Paren(this=position)
+            )
             return exp.Div(this=cast(thousandths, "DOUBLE"), expression=literal(1000.0, FLOAT), typed=False, safe=False)
         better = exp.Paren(this=position if low else exp.Sub(this=col("size", "m"), expression=position))
         if node.function == "rank":
@@ -333,7 +397,9 @@ class Compiler:
         if node.n is not None:
             return exp.LT(this=better, expression=number(node.n))
         assert node.percent is not None
-        share = exp.Mul(this=cast(number(node.percent), "DECIMAL(12, 6)"), expression=cast(col("size", "m"), "DECIMAL(18, 0)"))
+        share = exp.Mul(
+            this=cast(number(node.percent), "DECIMAL(12, 6)"), expression=cast(col("size", "m"), "DECIMAL(18, 0)")
+        )
         return exp.LT(this=cast(exp.Mul(this=better, expression=number(100)), "DECIMAL(30, 6)"), expression=share)
 
     def spread(self, node: Population) -> exp.Expression:
@@ -341,26 +407,31 @@ class Compiler:
         x, mean = col("plain", "m"), col("mean", "m")
         if node.function == "above_mean":
             compare = exp.LT if node.best == "low" else exp.GT
-            return compare(this=round9(x), expression=round9(mean))
-        difference = exp.Paren(this=exp.Sub(this=mean, expression=x) if node.best == "low" else exp.Sub(this=x, expression=mean))
+            x = round9(x)  # of an exact kind it is not yet
+            return compare(this=x, expression=round9(mean))
+        difference = exp.Paren(
+            this=exp.Sub(this=mean, expression=x) if node.best == "low" else exp.Sub(this=x, expression=mean)
+        )
         deviation = exp.Nullif(this=col("deviation", "m"), expression=literal(0.0, FLOAT))
         return exp.Div(this=difference, expression=deviation, typed=False, safe=False)
 
 
 def plain(value: exp.Expression, kind: Kind) -> exp.Expression:
-    """Return a value as a DOUBLE in its own unit (times have none)."""
-    return cast(null(), "DOUBLE") if kind.is_time else cast(value, "DOUBLE")
+    """Return a value as a DOUBLE in its own unit (times have none), a float as it is placed."""
+    if kind.is_time:
+        return cast(null(), "DOUBLE")
+    return round9(value) if kind == FLOAT else cast(value, "DOUBLE")
 
 
 def scaled(value: exp.Expression, kind: Kind) -> exp.Expression:
-    """Return a value as a DOUBLE that orders and equals exactly as the value does."""
+    """Return a value as the number it is placed by: a whole one, or a float of 9 significant digits."""
     if kind == DATE:
-        return cast(fn("epoch", cast(value, "TIMESTAMP")), "DOUBLE")
+        return fn("date_diff", text("day"), literal(date(1970, 1, 1), DATE), value)
     if kind == INSTANT:
-        return cast(fn("epoch_us", value), "DOUBLE")
+        return fn("epoch_us", value)
     if kind == FLOAT:
         return round9(value)
-    scale = SCALE[kind.name]
-    return cast(exp.Mul(this=cast(value, "DECIMAL(38, 6)"), expression=number(scale)), "DOUBLE") if scale > 1 else cast(value, "DOUBLE")
-
-
+    scale, places = SCALE[kind.name], {"money": 2, "decimal": 6}.get(kind.name, 0)
+    return cast(
+        exp.Mul(this=cast(value, f"DECIMAL(38, {places})"), expression=number(scale)) if places else value, "BIGINT"
+    )

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import Kind
+from tierwise.definitions.tables import TABLES
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.sql import cast, col, fn
+from tierwise.lake import Lake
 
-__all__ = ["segment_sizes", "segments_table", "tags_table", "tier_sizes", "tiers_table"]
+__all__ = ["segment_sizes", "segments_table", "tables_table", "tags_table", "tier_sizes", "tiers_table"]
 
 
 def tier_sizes(engine: DuckEngine, catalogue: Catalogue, results: str) -> dict[str, dict[str, int]]:
@@ -43,10 +46,17 @@ def tiers_table(engine: DuckEngine, catalogue: Catalogue, results: str, about: M
         forms = catalogue.definitions.tierings[tiering].tiers
         for tier, count in sizes.items():
             label = forms[tier].label
-            rows.append({
-                "tiering": tiering, "tier": tier, "label_zh": label.text("zh", tier), "label_en": label.text("en", tier),
-                "customers": count, "share": count / total if total else 0.0, **about,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "tiering": tiering,
+                    "tier": tier,
+                    "label_zh": label.text("zh", tier),
+                    "label_en": label.text("en", tier),
+                    "customers": count,
+                    "share": count / total if total else 0.0,
+                    **about,
+                }
+            )
     return _table(rows, ["tiering", "tier", "label_zh", "label_en", "customers", "share", *about])
 
 
@@ -56,10 +66,16 @@ def segments_table(engine: DuckEngine, catalogue: Catalogue, results: str, about
     rows = []
     for name, count in segment_sizes(engine, catalogue, results).items():
         label = catalogue.definitions.segments[name].label
-        rows.append({
-            "segment": name, "label_zh": label.text("zh", name), "label_en": label.text("en", name), "customers": count,
-            "share": count / total if total else 0.0, **about,
-        })  # fmt: skip
+        rows.append(
+            {
+                "segment": name,
+                "label_zh": label.text("zh", name),
+                "label_en": label.text("en", name),
+                "customers": count,
+                "share": count / total if total else 0.0,
+                **about,
+            }
+        )
     return _table(rows, ["segment", "label_zh", "label_en", "customers", "share", *about])
 
 
@@ -70,16 +86,48 @@ def tags_table(engine: DuckEngine, catalogue: Catalogue, results: str, about: Ma
         assert rule.expr is not None
         low, high, known = engine.rows(_spread(name, rule.expr.kind, results))[0]
         label = catalogue.definitions.tags[name].label
-        rows.append({
-            "tag": name, "kind": str(rule.expr.kind), "label_zh": label.text("zh", name), "label_en": label.text("en", name),
-            "known": int(known), "min": low, "max": high, "sensitive": ", ".join(sorted(catalogue.sensitive[name])), **about,
-        })  # fmt: skip
+        rows.append(
+            {
+                "tag": name,
+                "kind": str(rule.expr.kind),
+                "label_zh": label.text("zh", name),
+                "label_en": label.text("en", name),
+                "known": int(known),
+                "min": low,
+                "max": high,
+                "sensitive": ", ".join(sorted(catalogue.sensitive[name])),
+                **about,
+            }
+        )
     return _table(rows, ["tag", "kind", "label_zh", "label_en", "known", "min", "max", "sensitive", *about])
+
+
+def tables_table(engine: DuckEngine, lake: Lake, quarantine: pa.Table) -> pa.Table:
+    """Return one row a table: in which memory it lives, how many rows, its columns, what one row is."""
+    rows = []
+    for name in engine.tables():
+        if "$" not in name and name != "engine_state":
+            count = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(_t(name)))[0][0]
+            rows.append(_about_table(name, "engine", count, list(engine.columns(name))))
+    for name in ("memberships", "distributions"):
+        paths = lake.paths(name)
+        if paths:
+            count = sum(pq.read_metadata(path).num_rows for path in paths)
+            rows.append(_about_table(name, "lake", count, pq.read_schema(paths[0]).names))
+    rows.append(_about_table("quarantine", "store", quarantine.num_rows, quarantine.column_names))
+    return pa.Table.from_pylist(rows)
+
+
+def _about_table(name: str, memory: str, rows: int, columns: list[str]) -> dict[str, Any]:
+    grain = TABLES[name].grain if name in TABLES else ""
+    return {"table": name, "memory": memory, "rows": rows, "columns": ", ".join(columns), "grain": grain}
 
 
 def _spread(name: str, kind: Kind, results: str) -> exp.Select:
     smallest, largest = (cast(extreme(this=col(name)), "VARCHAR") for extreme in (exp.Min, exp.Max))
-    return exp.select(smallest.as_("low"), largest.as_("high"), exp.Count(this=col(name)).as_("known")).from_(_t(results))
+    return exp.select(smallest.as_("low"), largest.as_("high"), exp.Count(this=col(name)).as_("known")).from_(
+        _t(results)
+    )
 
 
 def _table(rows: list[dict[str, Any]], names: list[str]) -> pa.Table:
@@ -88,5 +136,3 @@ def _table(rows: list[dict[str, Any]], names: list[str]) -> pa.Table:
 
 def _t(name: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(name, quoted=True))
-
-

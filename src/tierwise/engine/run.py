@@ -17,8 +17,15 @@ from tierwise.definitions.language.kinds import INSTANT
 from tierwise.definitions.streams import CUSTOMERS, ORDERS, REFUNDS, Stream
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import (
-    IDS, RECORDS, build_known_customers, build_lookup, build_stream, derive_orders, source_of, stream_table,
-)  # fmt: skip
+    IDS,
+    RECORDS,
+    build_known_customers,
+    build_lookup,
+    build_stream,
+    derive_orders,
+    source_of,
+    stream_table,
+)
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
@@ -60,7 +67,9 @@ def _in_order(catalogue: Catalogue) -> list[Stream]:
     first = {name: i for i, name in enumerate(("products", "stores", CUSTOMERS.name, REFUNDS.name, "items"))}
     last = {ORDERS.name: 99}
     everything = {**catalogue.reference, **catalogue.streams}
-    return sorted(everything.values(), key=lambda stream: (first.get(stream.name, last.get(stream.name, 50)), stream.name))
+    return sorted(
+        everything.values(), key=lambda stream: (first.get(stream.name, last.get(stream.name, 50)), stream.name)
+    )
 
 
 def _digest(stream: Stream, inputs: Inputs) -> str:
@@ -72,7 +81,10 @@ def _digest(stream: Stream, inputs: Inputs) -> str:
         read += [REFUNDS.name, *(["items"] if _derived(inputs.catalogue) else [])]
     said: list[Any] = [[str(path) for path in lake.paths(name, version)] for name in read]
     said += [[column.name, str(column.kind), column.origin] for column in stream.columns]
-    said += [inputs.identity_version if stream.customer else 0, repr(_derived(inputs.catalogue)) if stream.name == ORDERS.name else ""]
+    said += [
+        inputs.identity_version if stream.customer else 0,
+        repr(_derived(inputs.catalogue)) if stream.name == ORDERS.name else "",
+    ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
@@ -147,13 +159,20 @@ def latest_row(engine: DuckEngine, catalogue: Catalogue) -> datetime | None:
     return max(found, default=None)
 
 
-def evaluate_everyone(engine: DuckEngine, catalogue: Catalogue, snapshot: Snapshot, table: str, progress: Progress) -> list[Distribution]:
+def evaluate_everyone(
+    engine: DuckEngine, catalogue: Catalogue, snapshot: Snapshot, table: str, progress: Progress
+) -> list[Distribution]:
     """Evaluate every definition for everyone into a new table; return the distributions that were published for it."""
     names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
     evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot, progress)
     try:
         found = evaluator.table(everyone(snapshot.as_of), [named_cell(catalogue, name) for name in names])
-        select = exp.select(col("customer_id"), col("customer_key"), literal(snapshot.as_of, INSTANT).as_("as_of"), *(col(name) for name in names))
+        select = exp.select(
+            col("customer_id"),
+            col("customer_key"),
+            literal(snapshot.as_of, INSTANT).as_("as_of"),
+            *(col(name) for name in names),
+        )
         engine.create(table, select.from_(_t(found)).order_by(col("customer_id")))
     finally:
         evaluator.close()

@@ -33,11 +33,17 @@ class Snapshot:
     @property
     def id(self) -> str:
         """Return the hash of the snapshot."""
-        published = sorted((d.id, d.as_of.isoformat()) for versions in (self.distributions or {}).values() for d in versions)
+        published = sorted(
+            (d.id, d.as_of.isoformat()) for versions in (self.distributions or {}).values() for d in versions
+        )
         said = [
-            self.as_of.isoformat(), self.definitions_hash, sorted((k, str(v)) for k, v in self.parameters.items()),
-            self.lake_version, self.identity_version, published,
-        ]  # fmt: skip
+            self.as_of.isoformat(),
+            self.definitions_hash,
+            sorted((k, str(v)) for k, v in self.parameters.items()),
+            self.lake_version,
+            self.identity_version,
+            published,
+        ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
@@ -70,5 +76,7 @@ def moments(table: pa.Table) -> Spine:
         >>> moments(pa.table({"customer_id": [7], "as_of": [datetime(2026, 3, 1)]})).table.num_rows
         1
     """
-    chosen = table.select(["customer_id", "as_of"]).cast(pa.schema([("customer_id", pa.int64()), ("as_of", pa.timestamp("us"))]))
+    chosen = table.select(["customer_id", "as_of"]).cast(
+        pa.schema([("customer_id", pa.int64()), ("as_of", pa.timestamp("us"))])
+    )
     return Spine("moments", None, chosen)

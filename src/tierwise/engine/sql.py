@@ -14,10 +14,28 @@ from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.typed import Value
 
 __all__ = [
-    "PHYSICAL", "all_of", "cast", "coalesce", "col", "equals", "filtered", "fn", "interval_micros", "literal", "null", "number",
-    "physical", "text", "timestamp", "try_cast", "when",
-]  # fmt: skip
+    "KEY",
+    "PHYSICAL",
+    "all_of",
+    "cast",
+    "coalesce",
+    "col",
+    "equals",
+    "filtered",
+    "fn",
+    "interval_micros",
+    "literal",
+    "null",
+    "number",
+    "physical",
+    "text",
+    "timestamp",
+    "try_cast",
+    "when",
+]
 
+#: The column that joins a spine, its passes and its answers; no definition can have this name.
+KEY: Final = "key$"
 #: How a kind is stored.
 PHYSICAL: Final = {
     "boolean": "BOOLEAN",
@@ -45,7 +63,9 @@ def physical(kind: Kind) -> str:
 
 def col(name: str, table: str = "") -> exp.Column:
     """Return a quoted column."""
-    return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(table, quoted=True) if table else None)
+    return exp.column(
+        exp.to_identifier(name, quoted=True), table=exp.to_identifier(table, quoted=True) if table else None
+    )
 
 
 def fn(name: str, *args: exp.Expression) -> exp.Expression:
@@ -55,7 +75,9 @@ def fn(name: str, *args: exp.Expression) -> exp.Expression:
 
 def number(value: int | float | Decimal) -> exp.Expression:
     """Return a number as written."""
-    return exp.Literal.number(str(value)) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(str(-value))))
+    return (
+        exp.Literal.number(str(value)) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(str(-value))))
+    )
 
 
 def text(value: str) -> exp.Expression:
@@ -104,7 +126,9 @@ def coalesce(value: exp.Expression, otherwise: exp.Expression) -> exp.Expression
     return exp.Coalesce(this=value, expressions=[otherwise])
 
 
-def when(branches: Sequence[tuple[exp.Expression, exp.Expression]], otherwise: exp.Expression | None = None) -> exp.Expression:
+def when(
+    branches: Sequence[tuple[exp.Expression, exp.Expression]], otherwise: exp.Expression | None = None
+) -> exp.Expression:
     """Return a CASE."""
     return exp.Case(ifs=[exp.If(this=condition, true=value) for condition, value in branches], default=otherwise)
 

@@ -74,7 +74,9 @@ class Lake:
 
     def paths(self, table: str, up_to: int | None = None) -> list[Path]:
         """Return the files of a table in the order they were added."""
-        return [self.folder / one.path for entry in self.entries(up_to=up_to) for one in entry.files if one.table == table]
+        return [
+            self.folder / one.path for entry in self.entries(up_to=up_to) for one in entry.files if one.table == table
+        ]
 
     def tables(self, up_to: int | None = None) -> list[str]:
         """Return the names of the tables that have files."""
@@ -111,7 +113,9 @@ class Lake:
         self._write(entry)
         return entry
 
-    def append(self, kind: str, tables: Mapping[str, pa.Table], name: str, about: Mapping[str, Any] | None = None) -> Entry:
+    def append(
+        self, kind: str, tables: Mapping[str, pa.Table], name: str, about: Mapping[str, Any] | None = None
+    ) -> Entry:
         """Write Arrow tables as files and commit them together."""
         draft = self.draft(name)
         files = []
@@ -139,7 +143,9 @@ class Lake:
             files = tuple(LakeFile(one["table"], one["path"], one["rows"]) for one in content["files"])
             return Entry(content["number"], content["kind"], files, content["about"])
         except (OSError, ValueError, KeyError) as error:
-            raise EngineRefused(f"the lake's manifest {path} cannot be read: {error}", "restore it from a backup") from error
+            raise EngineRefused(
+                f"the lake's manifest {path} cannot be read: {error}", "restore it from a backup"
+            ) from error
 
     def _write(self, entry: Entry) -> None:
         self._manifests.mkdir(parents=True, exist_ok=True)
@@ -163,5 +169,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-

@@ -20,7 +20,15 @@ from tierwise.errors import DefinitionsInvalid, Problem, SourceUnreadable
 from tierwise.lake import Lake
 from tierwise.sources.importer import FileImport, ImportReport, import_file
 from tierwise.sources.mapping import map_source
-from tierwise.sources.records import CsvDialect, CsvReader, ParquetReader, find_files, fingerprint, read_csv, read_parquet
+from tierwise.sources.records import (
+    CsvDialect,
+    CsvReader,
+    ParquetReader,
+    find_files,
+    fingerprint,
+    read_csv,
+    read_parquet,
+)
 
 __all__ = ["check_sources", "import_sources", "pending", "source_files"]
 
@@ -33,7 +41,10 @@ def source_files(source: Source, folder: Path) -> list[Path]:
     """
     missing = [name for name in re.findall(r"\$\{(\w+)\}", source.file) if name not in os.environ]
     if missing:
-        raise SourceUnreadable(f"{source.file}: the environment variable {missing[0]} is not set", f"set it to the path of the file: export {missing[0]}=…")
+        raise SourceUnreadable(
+            f"{source.file}: the environment variable {missing[0]} is not set",
+            f"set it to the path of the file: export {missing[0]}=…",
+        )
     pattern = re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], source.file)
     return find_files(pattern, folder)
 
@@ -76,10 +87,17 @@ def check_sources(definitions: Definitions) -> list[Problem]:
             for path in source_files(source, definitions.folder or Path()):
                 reader = open_file(path, source)
                 native = native_types(reader, source)
-                missing = [column for column in source.personal() if column not in (*reader.columns, *_all_columns(reader))]
+                missing = [
+                    column for column in source.personal() if column not in (*reader.columns, *_all_columns(reader))
+                ]
                 problems += [
-                    Problem("source", f"{path.name}: the file has no column `{column}`", definitions.place(f"sources.{name}")) for column in missing
-                ]  # fmt: skip
+                    Problem(
+                        "source",
+                        f"{path.name}: the file has no column `{column}`",
+                        definitions.place(f"sources.{name}"),
+                    )
+                    for column in missing
+                ]
                 found = map_source(name, source, definitions, streams, native).problems
                 problems += [problem for problem in found if problem not in problems]
         except SourceUnreadable as error:
@@ -105,7 +123,13 @@ def source_hash(source: Source, definitions: Definitions) -> str:
     """Return the hash of everything declared that decides what a file's rows become."""
     settings = definitions.settings
     streams = {name: form.model_dump(mode="json") for name, form in definitions.streams.items()}
-    said = [source.model_dump(mode="json", by_alias=True), settings.timezone, settings.currency, settings.earliest, streams]
+    said = [
+        source.model_dump(mode="json", by_alias=True),
+        settings.timezone,
+        settings.currency,
+        settings.earliest,
+        streams,
+    ]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -139,7 +163,11 @@ def import_sources(
     if problems:
         raise DefinitionsInvalid(problems)
     reports = []
-    files = [(name, source, path) for name, source in definitions.sources.items() for path in source_files(source, definitions.folder or Path())]
+    files = [
+        (name, source, path)
+        for name, source in definitions.sources.items()
+        for path in source_files(source, definitions.folder or Path())
+    ]
     for index, (name, source, path) in enumerate(files):
         progress(f"import {name}: {path.name}", index, len(files))
         known = _known(lake, name)

@@ -10,8 +10,16 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tierwise.definitions.language.kinds import (
-    BOOLEAN, DATE, DECIMAL, FLOAT, INSTANT, INTEGER, MONEY, TEXT, Kind,
-)  # fmt: skip
+    BOOLEAN,
+    DATE,
+    DECIMAL,
+    FLOAT,
+    INSTANT,
+    INTEGER,
+    MONEY,
+    TEXT,
+    Kind,
+)
 from tierwise.definitions.sources import NumbersForm
 from tierwise.engine.clock import Clock
 from tierwise.engine.sql import cast, fn, null, number, physical, text, try_cast, when
@@ -82,14 +90,18 @@ class Converter:
             return "not_a_date"
         return "not_a_boolean" if kind == BOOLEAN else "not_a_number"
 
-    def convert(self, value: exp.Expression, native: pa.DataType, kind: Kind, formats: Sequence[str] = ()) -> exp.Expression:
+    def convert(
+        self, value: exp.Expression, native: pa.DataType, kind: Kind, formats: Sequence[str] = ()
+    ) -> exp.Expression:
         """Return the value as `kind`, NULL where it is not one."""
         if pa.types.is_string(native) or pa.types.is_large_string(native):
             return self.from_text(value, kind, formats)
         if kind == TEXT:
             if pa.types.is_floating(native):
                 whole = cast(try_cast(value.copy(), "BIGINT"), "VARCHAR")
-                return when([(exp.EQ(this=value.copy(), expression=fn("floor", value.copy())), whole)], cast(value, "VARCHAR"))
+                return when(
+                    [(exp.EQ(this=value.copy(), expression=fn("floor", value.copy())), whole)], cast(value, "VARCHAR")
+                )
             return cast(value, "VARCHAR")
         assert kind != INSTANT, "times are converted in two steps, see wall()"
         if kind == DATE and pa.types.is_timestamp(native):
@@ -99,7 +111,9 @@ class Converter:
             return when([(fn("isfinite", double.copy()), double)])
         return try_cast(value, physical(kind))
 
-    def wall(self, value: exp.Expression, native: pa.DataType, formats: Sequence[str] = ()) -> tuple[exp.Expression, exp.Expression]:
+    def wall(
+        self, value: exp.Expression, native: pa.DataType, formats: Sequence[str] = ()
+    ) -> tuple[exp.Expression, exp.Expression]:
         """Return a time as (wall time in the source's zone, UTC instant where it says its offset): one of them is NULL.
 
         A bare date is its midnight.
@@ -118,7 +132,11 @@ class Converter:
         parsed = fn("try_strptime", written.copy(), _list(formats or _DEFAULT_FORMATS))
         if formats:
             return parsed, nothing
-        offset = fn("regexp_full_match", written.copy(), text("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:Z|[-+][0-9]{2}:?[0-9]{2})"))
+        offset = fn(
+            "regexp_full_match",
+            written.copy(),
+            text("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+ ?(?:Z|[-+][0-9]{2}:?[0-9]{2})"),
+        )
         return parsed, when([(offset, cast(try_cast(written, "TIMESTAMPTZ"), "TIMESTAMP"))], nothing)
 
     # -- from text --------------------------------------------------------------------------------------------------
@@ -150,7 +168,9 @@ class Converter:
 
     def whole(self, value: exp.Expression) -> exp.Expression:
         """A whole number; ``3.0`` is one, ``3.5`` is not."""
-        direct = when([(fn("regexp_full_match", value.copy(), text("[-+]?[0-9]{1,18}")), try_cast(value.copy(), "BIGINT"))])
+        direct = when(
+            [(fn("regexp_full_match", value.copy(), text("[-+]?[0-9]{1,18}")), try_cast(value.copy(), "BIGINT"))]
+        )
         exact = try_cast(self.plain(value), "DECIMAL(38, 6)")
         same = exp.EQ(this=exact.copy(), expression=fn("floor", exact.copy()))
         return exp.Coalesce(this=direct, expressions=[when([(same, try_cast(exact, "BIGINT"))])])
@@ -182,8 +202,15 @@ class Converter:
         """Return an amount in the project's currency; NULL when its currency has no rate."""
         branches = [(exp.EQ(this=currency.copy(), expression=text(self.currency)), amount)]
         for name, factor in rates.items():
-            converted = exp.Mul(this=cast(amount.copy(), "DECIMAL(38, 6)"), expression=cast(text(factor), "DECIMAL(18, 6)"))
-            branches.append((exp.EQ(this=currency.copy(), expression=text(name)), try_cast(exp.Paren(this=converted), physical(MONEY))))
+            converted = exp.Mul(
+                this=cast(amount.copy(), "DECIMAL(38, 6)"), expression=cast(text(factor), "DECIMAL(18, 6)")
+            )
+            branches.append(
+                (
+                    exp.EQ(this=currency.copy(), expression=text(name)),
+                    try_cast(exp.Paren(this=converted), physical(MONEY)),
+                )
+            )
         return when(branches)
 
 
@@ -193,5 +220,3 @@ def _list(formats: Sequence[str]) -> exp.Expression:
 
 def _escaped(sign: str) -> str:
     return f"\\{sign}" if sign in ".'" else sign
-
-

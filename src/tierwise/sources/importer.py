@@ -32,10 +32,19 @@ from tierwise.sources.records import CsvReader, ParquetReader, RawBatch
 __all__ = ["FileImport", "ImportReport", "import_file"]
 
 _SEPARATOR: Final = "\x1f"
-_QUARANTINE: Final = pa.schema([
-    ("source", pa.string()), ("file", pa.string()), ("line", pa.int64()), ("column", pa.string()), ("reason", pa.string()),
-    ("detail", pa.string()), ("original", pa.string()), ("import_id", pa.int64()), ("received_at", pa.timestamp("us")),
-])  # fmt: skip
+_QUARANTINE: Final = pa.schema(
+    [
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("column", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("original", pa.string()),
+        ("import_id", pa.int64()),
+        ("received_at", pa.timestamp("us")),
+    ]
+)
 
 
 @dataclass
@@ -106,9 +115,18 @@ def import_file(
 
 class _Import:
     def __init__(
-        self, work: FileImport, path: Path, reader: CsvReader | ParquetReader, lake: Lake, quarantine: Path,
-        assign: Callable[[pa.Table], pa.Table], progress: Callable[[int], None], engine: DuckEngine, import_id: int, draft: Path,
-    ) -> None:  # fmt: skip
+        self,
+        work: FileImport,
+        path: Path,
+        reader: CsvReader | ParquetReader,
+        lake: Lake,
+        quarantine: Path,
+        assign: Callable[[pa.Table], pa.Table],
+        progress: Callable[[int], None],
+        engine: DuckEngine,
+        import_id: int,
+        draft: Path,
+    ) -> None:
         self.work, self.path, self.reader, self.lake, self.quarantine = work, path, reader, lake, quarantine
         self.assign, self.progress, self.engine, self.import_id, self.draft = assign, progress, engine, import_id, draft
         source, settings = work.source, work.definitions.settings
@@ -136,10 +154,14 @@ class _Import:
         report.quarantined = sum(self.reasons.values())
         assert report.rows_read == report.new + report.replaced + report.duplicate + report.quarantined, report
         about = {
-            "source": self.work.name, "file": str(self.path), "fingerprint": self.work.fingerprint, "source_hash": self.work.source_hash,
-            "received_at": self.work.received_at.isoformat(), "report": report.as_json(),
+            "source": self.work.name,
+            "file": str(self.path),
+            "fingerprint": self.work.fingerprint,
+            "source_hash": self.work.source_hash,
+            "received_at": self.work.received_at.isoformat(),
+            "report": report.as_json(),
             "replaced": sorted(self.replaced_streams),
-        }  # fmt: skip
+        }
         self.lake.commit("rows", files, f"{self.import_id:08d}", about)
         return report
 
@@ -168,12 +190,21 @@ class _Import:
         for reject in batch.rejects:
             original = "(withheld: the file has personal columns)" if self.work.mapping.personal else reject.text
             self.quarantined(reject.line, reject.column, reject.reason, original, reject.detail)
-        renamed = {self.columns[name]: batch.table.column(name) for name in self.work.mapping.native if name in batch.table.column_names}
+        renamed = {
+            self.columns[name]: batch.table.column(name)
+            for name in self.work.mapping.native
+            if name in batch.table.column_names
+        }
         rows = pa.table({**renamed, "line$": batch.lines})
         self.engine.register("raw$", rows)
         self.engine.create("typed$", self.converting, temporary=True)
         self.engine.create("judged$", self.judging, temporary=True)
-        problems = exp.select(col("line$"), col("problem$")).from_(_t("judged$")).where(_present(col("problem$"))).order_by(col("line$"))
+        problems = (
+            exp.select(col("line$"), col("problem$"))
+            .from_(_t("judged$"))
+            .where(_present(col("problem$")))
+            .order_by(col("line$"))
+        )
         bad = self.engine.rows(problems)
         if bad:
             positions = {line: i for i, line in enumerate(batch.lines.to_pylist())}
@@ -196,10 +227,19 @@ class _Import:
 
     def quarantined(self, line: int, column: str | None, reason: str, original: str, detail: str = "") -> None:
         self.reasons[reason] += 1
-        self.bad.append({
-            "source": self.work.name, "file": self.path.name, "line": line, "column": column, "reason": reason, "detail": detail,
-            "original": original, "import_id": self.import_id, "received_at": self.work.received_at,
-        })  # fmt: skip
+        self.bad.append(
+            {
+                "source": self.work.name,
+                "file": self.path.name,
+                "line": line,
+                "column": column,
+                "reason": reason,
+                "detail": detail,
+                "original": original,
+                "import_id": self.import_id,
+                "received_at": self.work.received_at,
+            }
+        )
         if len(self.bad) >= 50_000:
             self.bad_files.append(pa.Table.from_pylist(self.bad, schema=_QUARANTINE))
             self.bad.clear()
@@ -323,7 +363,11 @@ class _Import:
                 if isinstance(expr, ColumnOf) or kind.is_number:
                     yield wrong, column, self.converter.reason(kind)
             if kind == MONEY and self.work.mapping.currency is not None:
-                yield exp.And(this=_present(value.copy()), expression=_missing(self.money(value.copy(), kind))), self.work.mapping.currency, "unknown_currency"
+                yield (
+                    exp.And(this=_present(value.copy()), expression=_missing(self.money(value.copy(), kind))),
+                    self.work.mapping.currency,
+                    "unknown_currency",
+                )
             if target == "amount" and mapped.stream.name in ("orders", "refunds"):
                 yield exp.LT(this=value.copy(), expression=number(0)), column, "negative"
 
@@ -332,7 +376,11 @@ class _Import:
         values: dict[str, exp.Expression] = {}
         if mapped.customer is not None:
             values["customer_key"] = self.customer_key(mapped)
-        values["time"] = self.value(mapped.time, INSTANT, mapped.time_formats) if mapped.time is not None else cast(null(), "TIMESTAMP")
+        values["time"] = (
+            self.value(mapped.time, INSTANT, mapped.time_formats)
+            if mapped.time is not None
+            else cast(null(), "TIMESTAMP")
+        )
         for target, (expr, kind, formats) in mapped.columns.items():
             value = self.money(self.value(expr, kind, formats), kind)
             values[target] = cast(value, physical(kind))
@@ -341,9 +389,16 @@ class _Import:
             key = fn("concat_ws", text("|"), *(cast(self.raw(column), "VARCHAR") for column in mapped.row_key))
         else:
             read = [name for name in self.work.mapping.native if name not in self.work.mapping.personal]
-            parts = [exp.Coalesce(this=cast(col(self.columns[name], "r"), "VARCHAR"), expressions=[text("")]) for name in read]
+            parts = [
+                exp.Coalesce(this=cast(col(self.columns[name], "r"), "VARCHAR"), expressions=[text("")])
+                for name in read
+            ]
             key = fn("md5", fn("concat_ws", text(_SEPARATOR), *parts))
-        inner = inner.select(key.as_("row_key")).from_(_t("judged$", "r")).where(exp.Is(this=col("problem$", "r"), expression=null()))
+        inner = (
+            inner.select(key.as_("row_key"))
+            .from_(_t("judged$", "r"))
+            .where(exp.Is(this=col("problem$", "r"), expression=null()))
+        )
         if mapped.where is not None:
             inner = inner.where(self.emitter().condition(mapped.where))
         contents = [exp.Coalesce(this=cast(col(name), "VARCHAR"), expressions=[text("\x1e")]) for name in values]
@@ -366,8 +421,14 @@ class _Import:
             return
         lines: exp.Expression = exp.select(col("line$"), col("rank$")).from_(_t(self.fates[0]))
         for name in self.fates[1:]:
-            lines = exp.Union(this=lines, expression=exp.select(col("line$"), col("rank$")).from_(_t(name)), distinct=False)
-        best = exp.select(col("line$"), exp.Max(this=col("rank$")).as_("rank$", quoted=True)).from_(_sub(lines)).group_by(col("line$"))
+            lines = exp.Union(
+                this=lines, expression=exp.select(col("line$"), col("rank$")).from_(_t(name)), distinct=False
+            )
+        best = (
+            exp.select(col("line$"), exp.Max(this=col("rank$")).as_("rank$", quoted=True))
+            .from_(_sub(lines))
+            .group_by(col("line$"))
+        )
         counts = exp.select(col("rank$"), exp.Count(this=exp.Star())).from_(best.subquery("b")).group_by(col("rank$"))
         for rank, count in self.engine.rows(counts):
             match rank:
@@ -393,15 +454,23 @@ class _Import:
         on_change = "replace" if self.work.remapped else self.work.source.on_change
         order = exp.Order(expressions=[exp.Ordered(this=col("line$", "s"))])
         window = {"partition_by": [col("row_key", "s")], "order": order}
-        before_in_file = exp.Anonymous(this="lag" if on_change == "replace" else "first_value", expressions=[col("content_hash", "s")])
+        before_in_file = exp.Anonymous(
+            this="lag" if on_change == "replace" else "first_value", expressions=[col("content_hash", "s")]
+        )
         earlier: exp.Expression = exp.Window(this=before_in_file, **window)
         if on_change != "replace":
             nth = exp.Window(this=exp.RowNumber(), partition_by=[col("row_key", "s")], order=order.copy())
             earlier = when([(exp.GT(this=nth, expression=number(1)), earlier)])
         known = col("content_hash", "k")
-        previous = exp.Coalesce(this=earlier, expressions=[known]) if on_change == "replace" else exp.Coalesce(this=known, expressions=[earlier])
+        previous = (
+            exp.Coalesce(this=earlier, expressions=[known])
+            if on_change == "replace"
+            else exp.Coalesce(this=known, expressions=[earlier])
+        )
         self.engine.create("known$", self.known(mapped.stream.name))
-        paired = exp.select("s.*", previous.as_("previous$", quoted=True), known.copy().as_("known_hash$", quoted=True)).from_(_t(f"staged{index}$", "s"))
+        paired = exp.select(
+            "s.*", previous.as_("previous$", quoted=True), known.copy().as_("known_hash$", quoted=True)
+        ).from_(_t(f"staged{index}$", "s"))
         paired = paired.join(_t("known$", "k"), on=equals(col("row_key", "k"), col("row_key", "s")), join_type="left")
         changed = {"replace": 2, "keep_first": 1, "quarantine": -1}[on_change]
         rank = when(
@@ -417,10 +486,16 @@ class _Import:
         """Return the newest content hash of each row of this source that the lake has."""
         paths = [str(path) for path in self.lake.paths(stream)]
         if not paths:
-            return exp.select(cast(null(), "VARCHAR").as_("row_key"), cast(null(), "VARCHAR").as_("content_hash")).where(exp.false())
-        files = exp.Anonymous(this="read_parquet", expressions=[
-            exp.Array(expressions=[text(path) for path in paths]), exp.EQ(this=exp.column("union_by_name"), expression=exp.true()),
-        ])  # fmt: skip
+            return exp.select(
+                cast(null(), "VARCHAR").as_("row_key"), cast(null(), "VARCHAR").as_("content_hash")
+            ).where(exp.false())
+        files = exp.Anonymous(
+            this="read_parquet",
+            expressions=[
+                exp.Array(expressions=[text(path) for path in paths]),
+                exp.EQ(this=exp.column("union_by_name"), expression=exp.true()),
+            ],
+        )
         newest = fn("arg_max", col("content_hash"), col("import_id"))
         select = exp.Select(expressions=[col("row_key"), newest.as_("content_hash")]).from_(exp.Table(this=files))
         return select.where(equals(col("source"), text(self.work.name))).group_by(col("row_key"))
@@ -429,7 +504,11 @@ class _Import:
         """With ``on_change: quarantine`` a changed row goes to quarantine, out of all its streams."""
         refused: dict[int, str] = {}
         for name in self.fates:
-            select = exp.select(col("line$"), col("row_key")).from_(_t(name)).where(exp.LT(this=col("rank$"), expression=number(0)))
+            select = (
+                exp.select(col("line$"), col("row_key"))
+                .from_(_t(name))
+                .where(exp.LT(this=col("rank$"), expression=number(0)))
+            )
             refused |= {line: key for line, key in self.engine.rows(select)}
         if not refused:
             return
@@ -463,16 +542,25 @@ class _Import:
             self.engine.write_parquet(keep, path)
             if pq.read_metadata(path).num_rows:
                 files.append((name, path))
-                replaced = exp.select(exp.Count(this=exp.Star())).from_(_t(f"fate{index}$")).where(_present(col("known_hash$")))
-                if self.engine.rows(replaced.where(exp.NEQ(this=col("known_hash$"), expression=col("content_hash"))))[0][0]:
+                replaced = (
+                    exp.select(exp.Count(this=exp.Star()))
+                    .from_(_t(f"fate{index}$"))
+                    .where(_present(col("known_hash$")))
+                )
+                if self.engine.rows(replaced.where(exp.NEQ(this=col("known_hash$"), expression=col("content_hash"))))[
+                    0
+                ][0]:
                     self.replaced_streams.add(name)
         return files
 
     def assign_ids(self) -> None:
         selects = [
-            exp.select(col("customer_key"), exp.Min(this=col("line$")).as_("line$", quoted=True)).from_(_t(f"fate{i}$")).group_by(col("customer_key"))
-            for i, mapped in enumerate(self.work.mapping.streams) if mapped.customer is not None
-        ]  # fmt: skip
+            exp.select(col("customer_key"), exp.Min(this=col("line$")).as_("line$", quoted=True))
+            .from_(_t(f"fate{i}$"))
+            .group_by(col("customer_key"))
+            for i, mapped in enumerate(self.work.mapping.streams)
+            if mapped.customer is not None
+        ]
         empty = pa.table({"customer_key": pa.array([], pa.string()), "source_record_id": pa.array([], pa.int64())})
         if not selects:
             self.engine.register("assigned$", empty)
@@ -480,14 +568,24 @@ class _Import:
         everyone: exp.Expression = selects[0]
         for one in selects[1:]:
             everyone = exp.Union(this=everyone, expression=one, distinct=False)
-        keys = exp.select(col("customer_key")).from_(_sub(everyone)).group_by(col("customer_key")).order_by(exp.Min(this=col("line$")), col("customer_key"))
+        keys = (
+            exp.select(col("customer_key"))
+            .from_(_sub(everyone))
+            .group_by(col("customer_key"))
+            .order_by(exp.Min(this=col("line$")), col("customer_key"))
+        )
         found = self.engine.arrow(keys).column("customer_key")
         spaces = pa.array([self.work.source.key_space] * len(found), pa.string())
         if not len(found):
             self.engine.register("assigned$", empty)
             return
         assigned = self.assign(pa.table({"key_space": spaces, "source_key": found}))
-        self.engine.register("assigned$", pa.table({"customer_key": assigned.column("source_key"), "source_record_id": assigned.column("source_record_id")}))
+        self.engine.register(
+            "assigned$",
+            pa.table(
+                {"customer_key": assigned.column("source_key"), "source_record_id": assigned.column("source_record_id")}
+            ),
+        )
 
     def kept_rows(self, index: int, mapped: MappedStream) -> exp.Select:
         newest_first = self.work.remapped or self.work.source.on_change == "replace"
@@ -496,16 +594,26 @@ class _Import:
         ranked = exp.select("f.*", nth.as_("nth$", quoted=True)).from_(_t(f"fate{index}$", "f"))
         says_new: exp.Expression = exp.Is(this=col("known_hash$", "k"), expression=null())
         if newest_first:
-            says_new = exp.Or(this=says_new, expression=exp.NEQ(this=col("known_hash$", "k"), expression=col("content_hash", "k")))
+            says_new = exp.Or(
+                this=says_new, expression=exp.NEQ(this=col("known_hash$", "k"), expression=col("content_hash", "k"))
+            )
         received = literal(self.work.received_at, INSTANT)
         fate = when([(exp.Is(this=col("known_hash$", "k"), expression=null()), text("new"))], text("replaced"))
         select = exp.select(
-            text(self.work.name).as_("source"), text(self.work.source.key_space).as_("key_space"),
-            (col("source_record_id", "a") if mapped.customer is not None else cast(null(), "BIGINT")).as_("source_record_id"),
-            col("row_key", "k"), col("content_hash", "k"), exp.Coalesce(this=col("time", "k"), expressions=[received]).as_("time"),
-            received.copy().as_("received_at"), cast(number(self.import_id), "BIGINT").as_("import_id"), text("put").as_("op"), fate.as_("fate"),
+            text(self.work.name).as_("source"),
+            text(self.work.source.key_space).as_("key_space"),
+            (col("source_record_id", "a") if mapped.customer is not None else cast(null(), "BIGINT")).as_(
+                "source_record_id"
+            ),
+            col("row_key", "k"),
+            col("content_hash", "k"),
+            exp.Coalesce(this=col("time", "k"), expressions=[received]).as_("time"),
+            received.copy().as_("received_at"),
+            cast(number(self.import_id), "BIGINT").as_("import_id"),
+            text("put").as_("op"),
+            fate.as_("fate"),
             *(col(target, "k") for target in mapped.columns if target != "time"),
-        ).from_(ranked.subquery("k"))  # fmt: skip
+        ).from_(ranked.subquery("k"))
         if mapped.customer is not None:
             select = select.join(_t("assigned$", "a"), on=equals(col("customer_key", "a"), col("customer_key", "k")))
         select = select.where(exp.And(this=equals(col("nth$", "k"), number(1)), expression=exp.Paren(this=says_new)))
@@ -526,7 +634,10 @@ class _Import:
 
 
 def _t(name: str, alias: str = "") -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name, quoted=True), alias=exp.TableAlias(this=exp.to_identifier(alias)) if alias else None)
+    return exp.Table(
+        this=exp.to_identifier(name, quoted=True),
+        alias=exp.TableAlias(this=exp.to_identifier(alias)) if alias else None,
+    )
 
 
 def _sub(query: exp.Expression) -> exp.Subquery:
@@ -547,4 +658,3 @@ def _columns_read(expr: Expr) -> list[str]:
 
 def _column_of(expr: Expr) -> str:
     return ", ".join(_columns_read(expr))
-

@@ -51,13 +51,18 @@ def read_lookup(lookup: Lookup, definitions: Definitions) -> pa.Table:
     batches = []
     for batch in reader:
         for reject in batch.rejects:
-            raise SourceUnreadable(f"{path.name}:{reject.line}: {reject.detail or reject.reason}", "a lookup's file must be free of broken lines")
+            raise SourceUnreadable(
+                f"{path.name}:{reject.line}: {reject.detail or reject.reason}",
+                "a lookup's file must be free of broken lines",
+            )
         batches.append(batch.table)
     if not batches:
         raise SourceUnreadable(f"{path.name} has no rows", "a lookup needs at least one row")
     rows = pa.concat_tables(batches)
     if rows.num_rows > _MOST_ROWS:
-        raise SourceUnreadable(f"{path.name} has {rows.num_rows:,} rows; a lookup has at most {_MOST_ROWS:,}", "make it a stream")
+        raise SourceUnreadable(
+            f"{path.name} has {rows.num_rows:,} rows; a lookup has at most {_MOST_ROWS:,}", "make it a stream"
+        )
     converter = Converter(Clock(Zone(definitions.settings.timezone)), NumbersForm(), definitions.settings.currency)
     with DuckEngine(None) as engine:
         engine.register("raw", rows)
@@ -74,11 +79,16 @@ def read_lookup(lookup: Lookup, definitions: Definitions) -> pa.Table:
         table = engine.arrow(select.from_("raw"))
     keys = table.column("key")
     if keys.null_count:
-        raise SourceUnreadable(f"{path.name}: {keys.null_count} rows have no `{lookup.key}`", "every row of a lookup has a key")
+        raise SourceUnreadable(
+            f"{path.name}: {keys.null_count} rows have no `{lookup.key}`", "every row of a lookup has a key"
+        )
     counted = keys.value_counts()
     twice = [one["values"].as_py() for one in counted if one["counts"].as_py() > 1]
     if twice:
-        raise SourceUnreadable(f"{path.name}: the key `{twice[0]}` stands in {len(twice)} case(s) more than once", "a lookup has one row a key")
+        raise SourceUnreadable(
+            f"{path.name}: the key `{twice[0]}` stands in {len(twice)} case(s) more than once",
+            "a lookup has one row a key",
+        )
     for column in columns:
         if column != lookup.key and column in lookup.types:
             _all_converted(path, rows, table, column, lookup.types[column])
@@ -89,7 +99,9 @@ def _all_converted(path: Path, rows: pa.Table, table: pa.Table, column: str, kin
     values = rows.column(column).to_pylist()
     for line, (raw, value) in enumerate(zip(values, table.column(column).to_pylist(), strict=True), start=2):
         if value is None and raw is not None and str(raw).strip():
-            raise SourceUnreadable(f"{path.name}:{line}: `{column}` is {raw!r}, not {kind}", "correct the value, or its type")
+            raise SourceUnreadable(
+                f"{path.name}:{line}: `{column}` is {raw!r}, not {kind}", "correct the value, or its type"
+            )
 
 
 def _one_file(lookup: Lookup, folder: Path) -> Path:

@@ -48,7 +48,13 @@ class Mapping_:
     problems: tuple[Problem, ...] = field(default=())
 
 
-def map_source(name: str, source: Source, definitions: Definitions, streams: Mapping[str, Stream], native: Mapping[str, pa.DataType]) -> Mapping_:
+def map_source(
+    name: str,
+    source: Source,
+    definitions: Definitions,
+    streams: Mapping[str, Stream],
+    native: Mapping[str, pa.DataType],
+) -> Mapping_:
     """Map a source onto the columns of a file; `problems` says everything that does not fit.
 
     Args:
@@ -62,7 +68,14 @@ def map_source(name: str, source: Source, definitions: Definitions, streams: Map
 
 
 class _Mapper:
-    def __init__(self, name: str, source: Source, definitions: Definitions, streams: Mapping[str, Stream], native: Mapping[str, pa.DataType]) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        definitions: Definitions,
+        streams: Mapping[str, Stream],
+        native: Mapping[str, pa.DataType],
+    ) -> None:
         self.name, self.source, self.definitions, self.streams, self.native = name, source, definitions, streams, native
         self.problems: list[Problem] = []
         kinds = {column: kind_of_arrow(kind) for column, kind in native.items()}
@@ -82,7 +95,12 @@ class _Mapper:
         customer = None
         if source.customer is not None:
             if source.customer.role is not None:
-                self.report("not-yet", "a customer known by personal data needs the people vault, which comes later", "customer", "map the brand's own customer number")
+                self.report(
+                    "not-yet",
+                    "a customer known by personal data needs the people vault, which comes later",
+                    "customer",
+                    "map the brand's own customer number",
+                )
             customer = self.value(source.customer, "customer")
         exclude = {name: self.condition(text, f"exclude.{name}") for name, text in source.exclude.items()}
         mapped = []
@@ -90,16 +108,27 @@ class _Mapper:
             stream = self.streams.get(stream_name)
             if mapping.from_ is not None:
                 if mapping.from_ not in source.streams or stream_name != "orders" or mapping.from_ != "items":
-                    self.report("source", f"`{stream_name}` cannot be derived from `{mapping.from_}`", f"streams.{stream_name}", "orders can be derived: {from: items, by: order_id}")
+                    self.report(
+                        "source",
+                        f"`{stream_name}` cannot be derived from `{mapping.from_}`",
+                        f"streams.{stream_name}",
+                        "orders can be derived: {from: items, by: order_id}",
+                    )
             elif stream is not None:
                 mapped.append(self.stream(stream, mapping, customer))
         return Mapping_(
-            tuple(mapped), {k: v for k, v in exclude.items() if v is not None}, source.currency.column if source.currency else None,
-            self.personal, self.native, tuple(self.problems),
-        )  # fmt: skip
+            tuple(mapped),
+            {k: v for k, v in exclude.items() if v is not None},
+            source.currency.column if source.currency else None,
+            self.personal,
+            self.native,
+            tuple(self.problems),
+        )
 
     def report(self, code: str, message: str, path: str, hint: str = "") -> None:
-        self.problems.append(Problem(code, f"{self.source.file}: {message}", self.definitions.place(f"sources.{self.name}.{path}"), hint))
+        self.problems.append(
+            Problem(code, f"{self.source.file}: {message}", self.definitions.place(f"sources.{self.name}.{path}"), hint)
+        )
 
     def has(self, column: str, path: str) -> bool:
         if column in self.native:
@@ -112,13 +141,23 @@ class _Mapper:
         if mapping.customer is not None:
             customer = self.value(mapping.customer, f"{path}.customer")
         elif stream.customer and self.source.customer is None:
-            self.report("source", f"`{stream.name}` needs a customer", path, "say which column names the customer: `customer: …`")
+            self.report(
+                "source",
+                f"`{stream.name}` needs a customer",
+                path,
+                "say which column names the customer: `customer: …`",
+            )
         time = self.value(mapping.time, f"{path}.time") if mapping.time is not None else None
         if mapping.time is None and stream.customer and stream.name != CUSTOMERS.name:
             self.report("source", f"`{stream.name}` needs a time", path, "say which column is the time: `time: …`")
         for required in stream.required:
             if required not in mapping.columns:
-                self.report("source", f"`{stream.name}` needs the column `{required}`", path, f"map it: `columns: {{{required}: …}}`")
+                self.report(
+                    "source",
+                    f"`{stream.name}` needs the column `{required}`",
+                    path,
+                    f"map it: `columns: {{{required}: …}}`",
+                )
         columns: dict[str, tuple[Expr, Kind, tuple[str, ...]]] = {}
         for target, form in mapping.columns.items():
             if form.role is not None or (target in PERSONAL_ROLES and stream.customer):
@@ -144,7 +183,9 @@ class _Mapper:
         """Return a column of the file, or the checked expression over its columns."""
         if form.value in self.native:
             if form.value in self.personal and form.role is None:
-                self.report("source", f"`{form.value}` holds personal data and cannot be loaded under another name", path)
+                self.report(
+                    "source", f"`{form.value}` holds personal data and cannot be loaded under another name", path
+                )
                 return None
             return ColumnOf(form.value, kind=self.scope.columns[form.value])  # type: ignore[index]
         node = self.parsed(form.value, path)
@@ -153,7 +194,9 @@ class _Mapper:
         if isinstance(node, ColumnNode):
             self.has(node.name, path)
             return None
-        checked = check_expression(node, self.scope, text=form.value, place=self.definitions.place(f"sources.{self.name}.{path}"))
+        checked = check_expression(
+            node, self.scope, text=form.value, place=self.definitions.place(f"sources.{self.name}.{path}")
+        )
         self.problems += checked.problems
         return checked.expr
 
@@ -185,10 +228,13 @@ class _Mapper:
         """Whether a value can be stored as the column's kind."""
         plain = isinstance(expr, ColumnOf)
         good = (
-            expr.kind == kind or (expr.kind.is_number and kind.is_number) or (plain and (expr.kind == TEXT or kind == TEXT))
-            or (plain and expr.kind.is_time and kind.is_time) or (plain and kind.is_time and expr.kind.is_number)
+            expr.kind == kind
+            or (expr.kind.is_number and kind.is_number)
+            or (plain and (expr.kind == TEXT or kind == TEXT))
+            or (plain and expr.kind.is_time and kind.is_time)
+            or (plain and kind.is_time and expr.kind.is_number)
             or (kind == BOOLEAN and plain and expr.kind.is_number)
-        )  # fmt: skip
+        )
         if not good:
             self.report("kind", f"`{path.rpartition('.')[2]}` is {kind}, the value is {expr.kind}", path)
         return good

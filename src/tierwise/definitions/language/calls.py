@@ -11,13 +11,28 @@ import re2
 
 from tierwise.definitions.language.functions import FUNCTIONS, Function, Param
 from tierwise.definitions.language.kinds import (
-    BOOLEAN, DURATION, FLOAT, INSTANT, TEXT, Kind, list_of, tier_of,
-)  # fmt: skip
+    BOOLEAN,
+    DURATION,
+    FLOAT,
+    INSTANT,
+    TEXT,
+    Kind,
+    list_of,
+    tier_of,
+)
 from tierwise.definitions.language.nodes import Call, Literal, Node
 from tierwise.definitions.language.times import Duration, parse_duration
 from tierwise.definitions.language.typed import (
-    Aggregate, Apply, Const, Expr, ParameterOf, Population, SegmentOf, TierOf, Window,
-)  # fmt: skip
+    Aggregate,
+    Apply,
+    Const,
+    Expr,
+    ParameterOf,
+    Population,
+    SegmentOf,
+    TierOf,
+    Window,
+)
 from tierwise.definitions.streams import Stream
 from tierwise.errors import near_name
 
@@ -39,7 +54,9 @@ def check_call(checker: Checker, node: Call, address: str, rows: Stream | None) 
         return _Aggregates(checker, node, address).check()
     if rows is not None and function.group in ("population", "membership"):
         hint = "make it a tag, and write customer.<tag>"
-        checker.report(node, address, "kind", f"{node.function}() is about customers and cannot stand in a condition on rows", hint)
+        checker.report(
+            node, address, "kind", f"{node.function}() is about customers and cannot stand in a condition on rows", hint
+        )
         return None
     if checker.scope.columns is not None and function.boundary != "none":
         checker.report(node, address, "kind", f"{node.function}() depends on as_of and cannot stand in a source")
@@ -67,7 +84,9 @@ def _arguments_fit(checker: Checker, node: Call, function: Function, address: st
     required = [p for p in positional if p.required]
     if len(node.args) < len(required) or (len(node.args) > len(positional) and not many):
         wanted = ", ".join(param.name + (", …" if param.many else "") for param in function.params if not param.keyword)
-        checker.report(node, address, "argument", f"{node.function}() takes {wanted or 'no arguments'}", _form(function))
+        checker.report(
+            node, address, "argument", f"{node.function}() takes {wanted or 'no arguments'}", _form(function)
+        )
     for name, _ in node.named:
         param = function.param(name)
         if param is None or not param.keyword:
@@ -85,7 +104,9 @@ def _form(function: Function) -> str:
     return f"write {function.name}({', '.join(shown)})"
 
 
-def _integer(checker: Checker, node: Node | None, address: str, name: str, least: int = 1, most: int = 10_000) -> int | None:
+def _integer(
+    checker: Checker, node: Node | None, address: str, name: str, least: int = 1, most: int = 10_000
+) -> int | None:
     """Read a literal whole number in [least, most], or report and return None."""
     if node is None:
         return None
@@ -151,8 +172,19 @@ class _Aggregates:
         if kind is None:
             return None
         return Aggregate(
-            node.function, node.stream, node.column, where, window, latest, of, by, n, length, kind=kind, address=self.address
-        )  # fmt: skip
+            node.function,
+            node.stream,
+            node.column,
+            where,
+            window,
+            latest,
+            of,
+            by,
+            n,
+            length,
+            kind=kind,
+            address=self.address,
+        )
 
     def column_kind(self, stream: Stream) -> Kind | None:
         node = self.node
@@ -163,7 +195,9 @@ class _Aggregates:
             return None
         if not node.column:
             example = next((column.name for column in stream.columns), "time")
-            self.report(f"{node.function}() needs a column of the stream", f"write {node.function}({node.stream}.{example})")
+            self.report(
+                f"{node.function}() needs a column of the stream", f"write {node.function}({node.stream}.{example})"
+            )
             return None
         kind = self.checker.column_kind(stream, node.column)
         if kind is None:
@@ -178,7 +212,13 @@ class _Aggregates:
         address = self.option_address(name)
         expr = self.checker.visit(option, address, stream)
         if expr is not None and expr.kind != BOOLEAN:
-            self.checker.report(option, address, "kind", f"`{name}=` is a condition on a row, this is {expr.kind}", "compare it with something")
+            self.checker.report(
+                option,
+                address,
+                "kind",
+                f"`{name}=` is a condition on a row, this is {expr.kind}",
+                "compare it with something",
+            )
             return None
         return expr
 
@@ -191,7 +231,13 @@ class _Aggregates:
         word = on.value if isinstance(on, Literal) and isinstance(on.value, str) else ""
         choices = next(p.choices for p in FUNCTIONS[node.function].params if p.name == "on")
         if on is not None and word not in choices:
-            checker.report(on, self.option_address("on"), "argument", "`on=` is one of the calendar words", near_name(word, choices) or ", ".join(choices))
+            checker.report(
+                on,
+                self.option_address("on"),
+                "argument",
+                "`on=` is one of the calendar words",
+                near_name(word, choices) or ", ".join(choices),
+            )
         return Window(within, ago, since, until, word)
 
     def ago(self, node: Node | None) -> tuple[Duration, Duration] | None:
@@ -199,9 +245,20 @@ class _Aggregates:
             return None
         if isinstance(node, Literal) and isinstance(node.value, str) and node.value.count("..") == 1:
             near, far = (parse_duration(part.strip()) for part in node.value.split(".."))
-            if near is not None and far is not None and near.longest_days <= far.longest_days and (far.months or far.micros):
+            if (
+                near is not None
+                and far is not None
+                and near.longest_days <= far.longest_days
+                and (far.months or far.micros)
+            ):
                 return near, far
-        self.checker.report(node, self.option_address("ago"), "argument", "`ago=` is a span between two lengths of time, the nearer first", 'write ago="30d..90d"')
+        self.checker.report(
+            node,
+            self.option_address("ago"),
+            "argument",
+            "`ago=` is a span between two lengths of time, the nearer first",
+            'write ago="30d..90d"',
+        )
         return None
 
     def bound(self, name: str) -> Expr | None:
@@ -249,7 +306,13 @@ class _Aggregates:
         if isinstance(option, Call) and option.function in _BY and option.stream == stream.name and not option.named:
             found = self.checker.visit(option, self.option_address("by"), None)
             return found if isinstance(found, Aggregate) else None
-        self.checker.report(option, self.option_address("by"), "argument", f"`by=` is an aggregate of the same rows without options, one of {', '.join(_BY)}", f"write by=sum({stream.name}.amount) or by=count({stream.name})")
+        self.checker.report(
+            option,
+            self.option_address("by"),
+            "argument",
+            f"`by=` is an aggregate of the same rows without options, one of {', '.join(_BY)}",
+            f"write by=sum({stream.name}.amount) or by=count({stream.name})",
+        )
         return None
 
     def kind(self, column: Kind | None, n: int | None) -> Kind | None:
@@ -284,7 +347,7 @@ def _population(checker: Checker, node: Call, address: str) -> Expr | None:
         if among is not None and among.kind != BOOLEAN:
             checker.report(option, among.address, "kind", f"`among=` is a condition, this is {among.kind}")
     best = node.option("best")
-    word = best.value if isinstance(best, Literal) else "high"
+    word = "high" if best is None else best.value if isinstance(best, Literal) else ""
     if word not in ("high", "low"):
         checker.report(node, address, "argument", '`best=` is "high" or "low"')
     n = 5 if node.function == "quintile" else None
@@ -304,23 +367,43 @@ def _population(checker: Checker, node: Call, address: str) -> Expr | None:
 def _top_size(checker: Checker, node: Call, address: str) -> tuple[int | None, Decimal | None]:
     n, percent = node.option("n"), node.option("percent")
     if (n is None) == (percent is None):
-        checker.report(node, address, "argument", "in_top() needs either `n=` or `percent=`", "write in_top(x, percent=20)")
+        checker.report(
+            node, address, "argument", "in_top() needs either `n=` or `percent=`", "write in_top(x, percent=20)"
+        )
         return None, None
     if n is not None:
         return _integer(checker, n, _under(address, "n"), "n", 1, 10**9), None
-    if isinstance(percent, Literal) and isinstance(percent.value, int | Decimal) and 0 < percent.value <= 100:
+    written_out = (
+        isinstance(percent, Literal)
+        and isinstance(percent.value, int | Decimal)
+        and not isinstance(percent.value, bool)
+    )
+    if (
+        written_out
+        and isinstance(percent, Literal)
+        and isinstance(percent.value, int | Decimal)
+        and 0 < percent.value <= 100
+    ):
         return None, Decimal(percent.value)
     checker.report(node, address, "argument", "`percent=` is a number above 0 and up to 100, written out")
     return None, None
 
 
-def _text_argument(checker: Checker, node: Call, index: int, address: str, known: Mapping[str, object] | tuple[str, ...], what: str) -> str | None:
+def _text_argument(
+    checker: Checker, node: Call, index: int, address: str, known: Mapping[str, object] | tuple[str, ...], what: str
+) -> str | None:
     argument = node.args[index]
     if not (isinstance(argument, Literal) and isinstance(argument.value, str)):
         checker.report(argument, address, "argument", f"the name of a {what} is written in quotes")
         return None
     if argument.value not in known:
-        checker.report(argument, address, "unknown-name", f"there is no {what} `{argument.value}`", near_name(argument.value, known))
+        checker.report(
+            argument,
+            address,
+            "unknown-name",
+            f"there is no {what} `{argument.value}`",
+            near_name(argument.value, known),
+        )
         return None
     return argument.value
 
@@ -339,7 +422,13 @@ def _membership(checker: Checker, node: Call, address: str) -> Expr | None:
         return tier
     names = scope.tierings[tiering]
     if not names.ordered:
-        checker.report(node, address, "kind", f"the tiers of `{tiering}` have no rank", "declare `ordered: true` in the tiering, best tier first")
+        checker.report(
+            node,
+            address,
+            "kind",
+            f"the tiers of `{tiering}` have no rank",
+            "declare `ordered: true` in the tiering, best tier first",
+        )
         return None
     name = _text_argument(checker, node, 1, _under(address, "args.1"), names.tiers, "tier")
     if name is None:
@@ -358,11 +447,15 @@ def _plain(checker: Checker, node: Call, args: list[Expr], address: str) -> Expr
     """A function whose every parameter has one fixed kind."""
     function = FUNCTIONS[node.function]
     params = [param for param in function.params if not param.keyword]
-    converted = [_fit(checker, arg, param, written) for arg, param, written in zip(args, params, node.args, strict=True)]
+    converted = [
+        _fit(checker, arg, param, written) for arg, param, written in zip(args, params, node.args, strict=True)
+    ]
     if any(arg is None for arg in converted):
         return None
     assert isinstance(function.result, Kind)
-    return Apply(node.function, tuple(arg for arg in converted if arg is not None), kind=function.result, address=address)
+    return Apply(
+        node.function, tuple(arg for arg in converted if arg is not None), kind=function.result, address=address
+    )
 
 
 def _fit(checker: Checker, arg: Expr, param: Param, node: Node) -> Expr | None:
@@ -379,7 +472,7 @@ def _fit(checker: Checker, arg: Expr, param: Param, node: Node) -> Expr | None:
         case "text":
             if arg.kind == TEXT:
                 return arg
-            checker.report(node, arg.address, "kind", f"a text is needed here, this is {arg.kind}")
+            checker.report(node, arg.address, "kind", f"text is needed here, this is {arg.kind}")
             return None
     raise AssertionError(param.takes)
 
@@ -399,11 +492,21 @@ def _anniversary(checker: Checker, node: Call, args: list[Expr], address: str) -
 def _band(checker: Checker, node: Call, args: list[Expr], address: str) -> Expr | None:
     x = checker.as_number(args[0], node.args[0], args[0].address)
     edges = args[1:]
-    values = [edge.value for edge in edges if isinstance(edge, Const) and isinstance(edge.value, int | Decimal) and edge.kind != BOOLEAN]
+    values = [
+        edge.value
+        for edge in edges
+        if isinstance(edge, Const) and isinstance(edge.value, int | Decimal) and edge.kind != BOOLEAN
+    ]
     if x is None:
         return None
     if len(values) != len(edges) or not edges or sorted(set(values)) != values:
-        checker.report(node, address, "argument", "the edges of band() are numbers written out, ascending", "write band(age(birth_date), 18, 25, 35)")
+        checker.report(
+            node,
+            address,
+            "argument",
+            "the edges of band() are numbers written out, ascending",
+            "write band(age(birth_date), 18, 25, 35)",
+        )
         return None
     return Apply("band", (x, *edges), kind=TEXT, address=address)
 
@@ -429,7 +532,13 @@ def _case(checker: Checker, node: Call, args: list[Expr], address: str) -> Expr 
     before = len(checker.problems)
     for written, condition in body[::2]:
         if condition.kind != BOOLEAN:
-            checker.report(written, condition.address, "kind", f"a condition is needed here, this is {condition.kind}", "case() takes condition, value, condition, value, …, otherwise")
+            checker.report(
+                written,
+                condition.address,
+                "kind",
+                f"a condition is needed here, this is {condition.kind}",
+                "case() takes condition, value, condition, value, …, otherwise",
+            )
     kind = _common(checker, node, body[1::2] + otherwise)
     if kind is None or len(checker.problems) > before:
         return None
@@ -445,7 +554,12 @@ def _common(checker: Checker, node: Call, values: list[tuple[Node, Expr]]) -> Ki
         assert kind is not None
         found = wider(kind, value.kind)
         if found is None:
-            checker.report(written, value.address, "kind", f"{node.function}() gives one kind: the first value is {kind}, this is {value.kind}")
+            checker.report(
+                written,
+                value.address,
+                "kind",
+                f"{node.function}() gives one kind: the first value is {kind}, this is {value.kind}",
+            )
             return None
         kind = found
     return kind
@@ -461,7 +575,7 @@ def _contains(checker: Checker, node: Call, args: list[Expr], address: str) -> E
 def _texts(checker: Checker, node: Call, args: list[Expr], address: str) -> Expr | None:
     for written, arg in zip(node.args, args, strict=True):
         if arg.kind != TEXT:
-            checker.report(written, arg.address, "kind", f"a text is needed here, this is {arg.kind}")
+            checker.report(written, arg.address, "kind", f"text is needed here, this is {arg.kind}")
             return None
     return Apply(node.function, tuple(args), kind=BOOLEAN, address=address)
 
@@ -477,7 +591,13 @@ def _matches(checker: Checker, node: Call, args: list[Expr], address: str) -> Ex
         re2.compile(pattern.value, options)
     except re2.error as error:
         message = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        checker.report(node.args[1], pattern.address, "argument", f"this is not an RE2 pattern: {message}", "look-around and back-references are not in RE2")
+        checker.report(
+            node.args[1],
+            pattern.address,
+            "argument",
+            f"this is not an RE2 pattern: {message}",
+            "look-around and back-references are not in RE2",
+        )
         return None
     return _texts(checker, node, args, address)
 

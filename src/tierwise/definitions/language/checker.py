@@ -12,16 +12,43 @@ from typing import Final
 from tierwise.definitions.language import calls
 from tierwise.definitions.language.functions import LATER
 from tierwise.definitions.language.kinds import (
-    BOOLEAN, DATE, DECIMAL, DURATION, FLOAT, INSTANT, INTEGER, MONEY, TEXT, Kind, list_of,
-)  # fmt: skip
+    BOOLEAN,
+    DATE,
+    DECIMAL,
+    DURATION,
+    FLOAT,
+    INSTANT,
+    INTEGER,
+    MONEY,
+    TEXT,
+    Kind,
+    list_of,
+)
 from tierwise.definitions.language.nodes import (
-    Call, Chain, Column, CustomerValue, Items, Literal, Name, Node, Op, Parameter,
-)  # fmt: skip
+    Call,
+    Chain,
+    Column,
+    CustomerValue,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Op,
+    Parameter,
+)
 from tierwise.definitions.language.parser import problem_at
 from tierwise.definitions.language.times import Zone, parse_date, parse_duration, parse_instant
 from tierwise.definitions.language.typed import (
-    Apply, AsOf, AttributeOf, ColumnOf, Const, Expr, ParameterOf, TagOf, Value,
-)  # fmt: skip
+    Apply,
+    AsOf,
+    AttributeOf,
+    ColumnOf,
+    Const,
+    Expr,
+    ParameterOf,
+    TagOf,
+    Value,
+)
 from tierwise.definitions.streams import Stream
 from tierwise.errors import Place, Problem, near_name
 
@@ -82,7 +109,9 @@ def check_expression(
     expr = checker.visit(node, "", stream)
     if expr is not None and expect is not None:
         if expect == BOOLEAN and expr.kind != BOOLEAN:
-            checker.report(node, "", "kind", f"a condition is needed here, this is {_a(expr.kind)}", "compare it with something")
+            checker.report(
+                node, "", "kind", f"a condition is needed here, this is {_a(expr.kind)}", "compare it with something"
+            )
             expr = None
         elif expect != BOOLEAN:
             expr = checker.convert(expr, expect, node, "")
@@ -105,6 +134,8 @@ def wider(left: Kind, right: Kind) -> Kind | None:
 
 def _a(kind: Kind) -> str:
     word = str(kind)
+    if kind in (MONEY, TEXT):
+        return word
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
@@ -167,7 +198,9 @@ class Checker:
         elif name in scope.tierings:
             self.report(node, address, "kind", f"`{name}` is a tiering", f'write tier("{name}")')
         elif name in LATER:
-            self.report(node, address, "not-yet", f"`{name}` is not available in this version: {LATER[name]} come later")
+            self.report(
+                node, address, "not-yet", f"`{name}` is not available in this version: {LATER[name]} come later"
+            )
         else:
             known = [*scope.attributes, *scope.tags, *scope.streams, "as_of"]
             self.report(node, address, "unknown-name", f"there is no tag or attribute `{name}`", near_name(name, known))
@@ -203,7 +236,9 @@ class Checker:
     def parameter(self, node: Node, name: str, address: str) -> Expr | None:
         found = self.scope.parameters.get(name)
         if found is None:
-            self.report(node, address, "unknown-name", f"there is no parameter `{name}`", near_name(name, self.scope.parameters))
+            self.report(
+                node, address, "unknown-name", f"there is no parameter `{name}`", near_name(name, self.scope.parameters)
+            )
             return None
         return ParameterOf(name, kind=found[0], address=address)
 
@@ -211,12 +246,12 @@ class Checker:
 
     def operator(self, node: Op, address: str, rows: Stream | None) -> Expr | None:
         args = [self.visit(arg, f"{address}.args.{i}".lstrip("."), rows) for i, arg in enumerate(node.args)]
-        if any(arg is None for arg in args):
-            return None
+        if node.op in ("and", "or", "not"):
+            return self.logic(node, args, address)
         exprs = [arg for arg in args if arg is not None]
+        if len(exprs) < len(args):
+            return None
         match node.op:
-            case "and" | "or" | "not":
-                return self.logic(node, exprs, address)
             case "missing" | "present":
                 return Apply(node.op, tuple(exprs), kind=BOOLEAN, address=address)
             case "neg":
@@ -234,26 +269,33 @@ class Checker:
                 return result
         return self.compare(node, node.op, exprs[0], exprs[1], (node.args[0], node.args[1]), address)
 
-    def logic(self, node: Op, exprs: list[Expr], address: str) -> Expr | None:
-        good = True
-        for written, expr in zip(node.args, exprs, strict=True):
-            if expr.kind != BOOLEAN:
-                good = False
-                self.report(written, expr.address, "kind", f"`{node.op}` joins conditions, this is {_a(expr.kind)}", "compare it with something")
-        return Apply(node.op, tuple(exprs), kind=BOOLEAN, address=address) if good else None
+    def logic(self, node: Op, args: list[Expr | None], address: str) -> Expr | None:
+        """Join conditions; every operand that is none is reported, whatever is wrong with the others."""
+        good = []
+        for written, expr in zip(node.args, args, strict=True):
+            if expr is not None and expr.kind == BOOLEAN:
+                good.append(expr)
+            elif expr is not None:
+                message = f"`{node.op}` joins conditions, this is {_a(expr.kind)}"
+                self.report(written, expr.address, "kind", message, "compare it with something")
+        return Apply(node.op, tuple(good), kind=BOOLEAN, address=address) if len(good) == len(args) else None
 
-    def chain(self, node: Chain, ops: tuple[str, ...], args: tuple[Node, ...], address: str, rows: Stream | None) -> Expr | None:
+    def chain(
+        self, node: Chain, ops: tuple[str, ...], args: tuple[Node, ...], address: str, rows: Stream | None
+    ) -> Expr | None:
         exprs = [self.visit(arg, f"{address}.args.{i}".lstrip("."), rows) for i, arg in enumerate(args)]
         steps = []
         for i, op in enumerate(ops):
             left, right = exprs[i], exprs[i + 1]
             if left is None or right is None:
-                return None
+                continue
             steps.append(self.compare(node, op, left, right, (args[i], args[i + 1]), address))
         found = [step for step in steps if step is not None]
         return Apply("and", tuple(found), kind=BOOLEAN, address=address) if len(found) == len(ops) else None
 
-    def compare(self, node: Node, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str) -> Expr | None:
+    def compare(
+        self, node: Node, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str
+    ) -> Expr | None:
         pair = self.alike(left, right, written)
         if pair is None:
             return None
@@ -286,7 +328,9 @@ class Checker:
         hint = ""
         if TEXT in (left.kind, right.kind):
             hint = "put the value in quotes, or declare the column's type"
-        self.report(written[1], right.address, "kind", f"{_a(left.kind)} cannot be compared with {_a(right.kind)}", hint)
+        self.report(
+            written[1], right.address, "kind", f"{_a(left.kind)} cannot be compared with {_a(right.kind)}", hint
+        )
         return None
 
     def same_time(self, left: Expr, right: Expr) -> tuple[Expr, Expr]:
@@ -305,7 +349,9 @@ class Checker:
             return Const(self.scope.zone.day_of(expr.value), kind=DATE, address=expr.address)
         return Apply("local_date", (expr,), kind=DATE, address=expr.address)
 
-    def arithmetic(self, node: Op, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str) -> Expr | None:
+    def arithmetic(
+        self, node: Op, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str
+    ) -> Expr | None:
         if left.kind.is_time or right.kind.is_time:
             return self.time_arithmetic(node, op, left, right, written, address)
         one, two = self.as_number(left, written[0], left.address), self.as_number(right, written[1], right.address)
@@ -316,11 +362,15 @@ class Checker:
         if op == "/":
             kind = FLOAT
         elif op == "*" and one.kind == two.kind == MONEY:
-            self.report(node, address, "kind", "money times money has no meaning", "one of the two should be a plain number")
+            self.report(
+                node, address, "kind", "money times money has no meaning", "one of the two should be a plain number"
+            )
             return None
         return Apply(op, (one, two), kind=kind, address=address)
 
-    def time_arithmetic(self, node: Op, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str) -> Expr | None:
+    def time_arithmetic(
+        self, node: Op, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str
+    ) -> Expr | None:
         if left.kind.is_time and right.kind.is_time and op == "-":
             kind = FLOAT if left.kind == right.kind == INSTANT else INTEGER
             if kind == INTEGER:
@@ -332,10 +382,18 @@ class Checker:
                 return None
             whole = isinstance(duration, Const) and getattr(duration.value, "is_whole_days", True)
             if left.kind == DATE and not whole:
-                self.report(written[1], right.address, "kind", "only whole days, weeks, months and years can be added to a date")
+                self.report(
+                    written[1], right.address, "kind", "only whole days, weeks, months and years can be added to a date"
+                )
                 return None
             return Apply(op, (left, duration), kind=left.kind, address=address)
-        self.report(node, address, "kind", f"{_a(left.kind)} {op} {_a(right.kind)} has no meaning", 'a length of time is written "30d"')
+        self.report(
+            node,
+            address,
+            "kind",
+            f"{_a(left.kind)} {op} {_a(right.kind)} has no meaning",
+            'a length of time is written "30d"',
+        )
         return None
 
     def membership(self, node: Op, op: str, left: Node, right: Node, address: str, rows: Stream | None) -> Expr | None:
@@ -346,9 +404,18 @@ class Checker:
             if value is None or found is None:
                 return None
             if found.kind.of != value.kind:
-                self.report(right, inside, "kind", f"`in` needs a list of {value.kind}, this is {_a(found.kind)}", 'write a list: x in ("a", "b")')
+                self.report(
+                    right,
+                    inside,
+                    "kind",
+                    f"`in` needs a list of {value.kind}, this is {_a(found.kind)}",
+                    'write a list: x in ("a", "b")',
+                )
                 return None
             return Apply(op, (value, found), kind=BOOLEAN, address=address)
+        if value is not None and value.kind.name in ("list", "duration"):
+            self.report(left, value.address, "kind", f"`{op.replace('_', ' ')}` does not compare {value.kind.name}s")
+            return None
         items = [self.visit(item, f"{inside}.items.{i}", rows) for i, item in enumerate(right.items)]
         if value is None or any(item is None for item in items):
             return None
@@ -413,6 +480,8 @@ class Checker:
             case _:
                 hint = "write the number without quotes" if kind.is_number else ""
         if value is None:
+            if kind.is_time and (parse_date(text) or parse_instant(text, self.scope.zone)):
+                hint = "years run from 1900 to 2200"
             self.report(node, address, "kind", f'"{text}" is not {_a(kind)}', hint)
             return None
         return Const(value, kind=found, address=address)

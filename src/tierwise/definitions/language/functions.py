@@ -76,7 +76,13 @@ _COLUMN: Final = Param("column", "stream.column")
 
 
 def _over_stream(
-    name: str, params: tuple[Param, ...], result: Kind | str, zh: str, en: str, of_nothing: int | bool | None, about: str
+    name: str,
+    params: tuple[Param, ...],
+    result: Kind | str,
+    zh: str,
+    en: str,
+    of_nothing: int | bool | None,
+    about: str,
 ) -> Function:
     return Function(
         name, "stream", params + STREAM_OPTIONS, result, MappingProxyType({"zh": zh, "en": en}), of_nothing, "window",
@@ -171,7 +177,8 @@ LATER: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("group_sum", "group_count", "group_avg", "group_min", "group_max", "community"), "groups"),
         **dict.fromkeys(("was_tier", "entered", "left", "tier_since", "to_next", "sample"), "membership history"),
         **dict.fromkeys(("points_balance", "consent", "reachable", "in_journey", "assigned"), "loyalty and campaigns"),
-        **dict.fromkeys(("clv_12m", "p_alive", "expected_orders", "churn_risk", "next_order_at", "affinity"), "value models"),
+        **dict.fromkeys(
+            ("clv_12m", "p_alive", "expected_orders", "churn_risk", "next_order_at", "affinity"), "value models"
+        ),
     }
 )
-

@@ -41,7 +41,9 @@ class Literal(Node):
 
     def __eq__(self, other: object) -> bool:
         # True == 1 and Decimal("1.0") == 1 in Python; as written they are different things.
-        return isinstance(other, Literal) and type(self.value) is type(other.value) and str(self.value) == str(other.value)
+        return (
+            isinstance(other, Literal) and type(self.value) is type(other.value) and str(self.value) == str(other.value)
+        )
 
     def __hash__(self) -> int:
         return hash((type(self.value), str(self.value)))

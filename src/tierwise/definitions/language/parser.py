@@ -14,7 +14,18 @@ from typing import Final, NoReturn
 
 from tierwise.definitions.language.functions import FUNCTIONS, LATER
 from tierwise.definitions.language.nodes import (
-    Call, Chain, Column, CustomerValue, Items, Literal, Name, Node, Op, Parameter, Span, walk,
+    Call,
+    Chain,
+    Column,
+    CustomerValue,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Op,
+    Parameter,
+    Span,
+    walk,
 )  # fmt: skip
 from tierwise.errors import Place, Problem, near_name
 
@@ -33,7 +44,9 @@ _FULL_WIDTH: Final = {
     "≥": ">=", "≤": "<=", "≠": "!=", "×": "*", "÷": "/", "−": "-",
 }  # fmt: skip
 #: Python's keywords that mean something here, or get a refusal of their own.
-_WORDS: Final = frozenset({"and", "or", "not", "in", "is", "None", "True", "False", "if", "else", "lambda", "await", "for"})
+_WORDS: Final = frozenset(
+    {"and", "or", "not", "in", "is", "None", "True", "False", "if", "else", "lambda", "await", "for"}
+)
 _BINARY: Final = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARE: Final = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 #: The keys of a call in the JSON of a tree.
@@ -132,7 +145,11 @@ class _Parser:
         text, quote, index, said = self.text, "", 0, False
         while index < len(text):
             char = text[index]
-            if char in "\0\x0b\x0c" or 0xD800 <= ord(char) <= 0xDFFF or (char == "\r" and text[index : index + 2] != "\r\n"):
+            if (
+                char in "\0\x0b\x0c"
+                or 0xD800 <= ord(char) <= 0xDFFF
+                or (char == "\r" and text[index : index + 2] != "\r\n")
+            ):
                 self.fail(Span(index, index + 1), f"the character U+{ord(char):04X} cannot stand in an expression")
             if quote == "#":
                 quote = "" if char == "\n" else quote
@@ -182,7 +199,9 @@ class _Parser:
                 elif token.type == tokenize.STRING:
                     self.scan_escapes(token.string, span.start)
                 elif token.type == tokenize.NUMBER and (self.text[span.end : span.end + 1].isidentifier()):
-                    self.fail(span, f"a space is missing after {token.string}", hint="a name does not begin with a digit")
+                    self.fail(
+                        span, f"a space is missing after {token.string}", hint="a name does not begin with a digit"
+                    )
                 elif token.type == tokenize.NAME and keyword.iskeyword(token.string) and token.string not in _WORDS:
                     self.fail(span, f"`{token.string}` is a reserved word and cannot be a name", "bad-name", hint=f'a file\'s column of this name is written column("{token.string}"); anything else needs another name')  # fmt: skip
                 elif token.type == tokenize.NAME and unicodedata.normalize("NFKC", token.string) != token.string:
@@ -199,7 +218,11 @@ class _Parser:
         for match in re.finditer(r"\\(.)", written, re.DOTALL):
             if match[1] not in "\\\"'\nabfnrtvxuUN":
                 at = Span(start + match.start(), start + match.end())
-                self.fail(at, f"`{match[0]}` has no meaning in a text", hint=f"a backslash itself is written twice: `\\{match[0]}`")
+                self.fail(
+                    at,
+                    f"`{match[0]}` has no meaning in a text",
+                    hint=f"a backslash itself is written twice: `\\{match[0]}`",
+                )
 
     def python_tree(self) -> ast.expr:
         try:
@@ -283,7 +306,9 @@ class _Parser:
         if value is None:
             self.fail(at, "`None` can only stand in `x is None` and `x is not None`")
         if isinstance(value, int | float | complex):
-            self.fail(at, f"{written} is not a number of the language", hint="write it with digits and one point, 19.90")
+            self.fail(
+                at, f"{written} is not a number of the language", hint="write it with digits and one point, 19.90"
+            )
         self.fail(at, f"{written} is not in the language", hint='write the text in plain quotes, "…"')
 
     def sound(self, text: str, at: Span) -> str:
@@ -320,7 +345,9 @@ class _Parser:
         if function is None:
             if name in LATER:
                 self.fail(at, f"{name}() is not available in this version: {LATER[name]} come later", "not-yet")
-            self.fail(self.span(tree.func), f"there is no function `{name}`", "unknown-name", hint=near_name(name, FUNCTIONS))
+            self.fail(
+                self.span(tree.func), f"there is no function `{name}`", "unknown-name", hint=near_name(name, FUNCTIONS)
+            )
         if function.group != "stream":
             args = tuple(self.convert(argument, rows, depth) for argument in tree.args)
             return Call(name, args, self.named(tree, rows, depth, frozenset()), at=at)
@@ -340,7 +367,9 @@ class _Parser:
                 return stream, column
         self.fail(self.span(tree), f"the first argument of {function}() is {_stream_form(function)}", "argument")
 
-    def named(self, tree: ast.Call, rows: bool, depth: int, row_options: frozenset[str]) -> tuple[tuple[str, Node], ...]:
+    def named(
+        self, tree: ast.Call, rows: bool, depth: int, row_options: frozenset[str]
+    ) -> tuple[tuple[str, Node], ...]:
         found: dict[str, Node] = {}
         for option in tree.keywords:
             at = self.span(option)

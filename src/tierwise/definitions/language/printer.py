@@ -7,7 +7,17 @@ import unicodedata
 from typing import Final
 
 from tierwise.definitions.language.nodes import (
-    COMPARISONS, Call, Chain, Column, CustomerValue, Items, Literal, Name, Node, Op, Parameter,
+    COMPARISONS,
+    Call,
+    Chain,
+    Column,
+    CustomerValue,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Op,
+    Parameter,
 )  # fmt: skip
 
 __all__ = ["print_tree", "quoted"]

@@ -9,7 +9,17 @@ from typing import Any
 
 from tierwise.definitions.language.functions import FUNCTIONS
 from tierwise.definitions.language.nodes import (
-    COMPARISONS, Call, Chain, Column, CustomerValue, Items, Literal, Name, Node, Op, Parameter,
+    COMPARISONS,
+    Call,
+    Chain,
+    Column,
+    CustomerValue,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Op,
+    Parameter,
 )  # fmt: skip
 from tierwise.definitions.language.parser import MAX_NESTING, MAX_NODES, SyntaxProblem, decimal_literal, parse
 from tierwise.definitions.language.printer import print_tree
@@ -17,7 +27,17 @@ from tierwise.errors import Place, Problem, near_name
 
 __all__ = ["tree_from_json", "tree_to_json"]
 
-_ARITY = {"not": 1, "neg": 1, "missing": 1, "present": 1, "-": 2, "/": 2, "in": 2, "not_in": 2, **dict.fromkeys(COMPARISONS, 2)}
+_ARITY = {
+    "not": 1,
+    "neg": 1,
+    "missing": 1,
+    "present": 1,
+    "-": 2,
+    "/": 2,
+    "in": 2,
+    "not_in": 2,
+    **dict.fromkeys(COMPARISONS, 2),
+}
 _MANY = ("and", "or", "+", "*")
 
 

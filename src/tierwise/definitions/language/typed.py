@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from tierwise.definitions.language.kinds import BOOLEAN, INSTANT, Kind
+from tierwise.definitions.language.kinds import INSTANT, Kind
 from tierwise.definitions.language.times import Duration
 
 __all__ = [

@@ -80,6 +80,11 @@ def _in_top(node: Population, x: Value, group: Sequence[Value]) -> bool:
     return Decimal((rank - 1) * 100) < node.percent * len(group)
 
 
+def _placed(node: Population, group: Sequence[Value]) -> tuple[Any, ...]:
+    """The values as they are compared: floats of 9 digits."""
+    return tuple(sortable(value, node.x.kind) for value in group)
+
+
 @lru_cache(maxsize=256)
 def _mean_and_deviation(group: tuple[Any, ...]) -> tuple[float | None, float | None]:
     """The mean, as `avg` has it, and the population standard deviation; missing when it is 0 or beyond binary64."""
@@ -90,7 +95,7 @@ def _mean_and_deviation(group: tuple[Any, ...]) -> tuple[float | None, float | N
 
 
 def _above_mean(node: Population, x: Any, group: Sequence[Value]) -> bool:
-    average, _ = _mean_and_deviation(tuple(group))
+    average, _ = _mean_and_deviation(_placed(node, group))
     if average is None:
         return False
     own, middle = nine_digits(float(x)), nine_digits(average)
@@ -98,10 +103,10 @@ def _above_mean(node: Population, x: Any, group: Sequence[Value]) -> bool:
 
 
 def _zscore(node: Population, x: Any, group: Sequence[Any]) -> float | None:
-    average, deviation = _mean_and_deviation(tuple(group))
+    average, deviation = _mean_and_deviation(_placed(node, group))
     if average is None or deviation is None:
         return None
-    score = (float(x) - average) / deviation
+    score = (float(sortable(x, node.x.kind)) - average) / deviation
     return -score if node.best == "low" else score
 
 

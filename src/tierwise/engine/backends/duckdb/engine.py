@@ -31,7 +31,10 @@ class DuckEngine:
 
     def __init__(self, path: Path | None, *, memory_limit_mb: int | None = None, threads: int | None = None) -> None:
         self.path = path
-        config: dict[str, str | bool | int | float | list[str]] = {"preserve_insertion_order": "false", "autoload_known_extensions": "false"}
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "preserve_insertion_order": "false",
+            "autoload_known_extensions": "false",
+        }
         if memory_limit_mb is not None:
             config["memory_limit"] = f"{memory_limit_mb}MB"
         if threads is not None:
@@ -47,7 +50,9 @@ class DuckEngine:
     def __enter__(self) -> DuckEngine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -103,7 +108,9 @@ class DuckEngine:
     def define(self, name: str, body: exp.Expression) -> None:
         """Define a function of one argument ``w`` for this connection."""
         if name not in self._defined:
-            function = exp.UserDefinedFunction(this=exp.to_identifier(name), expressions=[exp.to_identifier("w")], wrapped=True)
+            function = exp.UserDefinedFunction(
+                this=exp.to_identifier(name), expressions=[exp.to_identifier("w")], wrapped=True
+            )
             temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
             self.execute(exp.Create(this=function, kind="MACRO", expression=body, replace=True, properties=temporary))
             self._defined.add(name)
@@ -143,18 +150,22 @@ class DuckEngine:
     def tables(self) -> list[str]:
         """Return the names of the tables that stay."""
         select = (
-            exp.select("table_name").from_("information_schema.tables")
+            exp.select("table_name")
+            .from_("information_schema.tables")
             .where(exp.EQ(this=exp.column("table_schema"), expression=exp.Literal.string("main")))
             .where(exp.NEQ(this=exp.column("table_type"), expression=exp.Literal.string("LOCAL TEMPORARY")))
             .order_by("table_name")
-        )  # fmt: skip
+        )
         return [str(row[0]) for row in self.rows(select)]
 
     def columns(self, name: str) -> dict[str, str]:
         """Return a table's columns with their types."""
-        select = exp.select("column_name", "data_type").from_("information_schema.columns").where(
-            exp.EQ(this=exp.column("table_name"), expression=exp.Literal.string(name))
-        ).order_by("ordinal_position")  # fmt: skip
+        select = (
+            exp.select("column_name", "data_type")
+            .from_("information_schema.columns")
+            .where(exp.EQ(this=exp.column("table_name"), expression=exp.Literal.string(name)))
+            .order_by("ordinal_position")
+        )
         return {str(column): str(kind) for column, kind in self.rows(select)}
 
     @staticmethod
@@ -166,8 +177,10 @@ class DuckEngine:
             ProjectBusy: when another process holds the file.
         """
         config: dict[str, str | bool | int | float | list[str]] = {
-            "enable_external_access": "false", "lock_configuration": "true", "autoload_known_extensions": "false",
-        }  # fmt: skip
+            "enable_external_access": "false",
+            "lock_configuration": "true",
+            "autoload_known_extensions": "false",
+        }
         connection = _connect(path, config, read_only=True)
         try:
             statements = connection.extract_statements(sql)
@@ -191,7 +204,9 @@ def _table(name: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
-def _connect(path: Path | None, config: dict[str, str | bool | int | float | list[str]], read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def _connect(
+    path: Path | None, config: dict[str, str | bool | int | float | list[str]], read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(":memory:" if path is None else str(path), read_only=read_only, config=config)
     except duckdb.IOException as error:
@@ -200,7 +215,8 @@ def _connect(path: Path | None, config: dict[str, str | bool | int | float | lis
                 f"another process holds the project ({_holder(str(error))})", "wait until it has finished, or end it"
             ) from error
         raise EngineRefused(
-            f"{path} cannot be opened: {_first_line(error)}", "delete the engine/ folder; `tierwise run` computes it again"
+            f"{path} cannot be opened: {_first_line(error)}",
+            "delete the engine/ folder; `tierwise run` computes it again",
         ) from error
     except duckdb.Error as error:
         hint = "delete the engine/ folder; `tierwise run` computes it again"

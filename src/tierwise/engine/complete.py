@@ -1,0 +1,157 @@
+"""A run from the lake's rows to recorded results: build, evaluate, append to the membership log, swap, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.typed import Expr, Population, walk_typed
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.cells import Cells
+from tierwise.engine.distributions import Distribution, to_rows
+from tierwise.engine.history import LogEntry, membership_changes
+from tierwise.engine.results import segment_sizes, tier_sizes
+from tierwise.engine.run import RESULTS, Inputs, build_tables, evaluate_everyone
+from tierwise.engine.snapshot import Snapshot
+from tierwise.engine.sql import col
+from tierwise.lake import Lake
+
+__all__ = ["Completion", "definition_causes", "last_run"]
+
+
+def last_run(lake: Lake) -> Mapping[str, Any]:
+    """Return what the newest recorded run said of itself, or nothing."""
+    entries = lake.entries("memberships")
+    return entries[-1].about if entries else {}
+
+
+def definition_causes(catalogue: Catalogue, last: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tierings and segments that are new (`first_run`) or declared otherwise than at the last run."""
+    before = last.get("digests", {})
+    return {
+        name: "first_run" if name not in before else "definition"
+        for name in (*catalogue.tierings, *catalogue.segments)
+        if before.get(name) != catalogue.digests[name]
+    }
+
+
+@dataclass
+class Completion:
+    """One run after the import.
+
+    Args:
+        engine: the project's engine.
+        inputs: what the tables are built from.
+        run_id: the run's number in the store.
+        now: when the run was started, naive UTC.
+        step: called with (name of a finished step, its seconds).
+        progress: called with (what is being done, steps done, steps in all).
+    """
+
+    engine: DuckEngine
+    inputs: Inputs
+    run_id: int
+    now: datetime
+    step: Callable[[str, float], None]
+    progress: Callable[[str, int, int], None]
+
+    def run(self, as_of: Callable[[], datetime], snapshot_at: Callable[[datetime], Snapshot]) -> dict[str, Any]:
+        """Build, evaluate, record; return the report.
+
+        Args:
+            as_of: gives the instant of the answers, asked once the tables are built.
+            snapshot_at: gives the snapshot of an instant.
+        """
+        catalogue, engine, lake = self.inputs.catalogue, self.engine, self.inputs.lake
+        clock = _Stopwatch(self.step)
+        built = build_tables(engine, self.inputs, self.progress)
+        clock.lap("build")
+        instant = as_of()
+        snapshot = snapshot_at(instant)
+        distributions = evaluate_everyone(engine, catalogue, snapshot, f"{RESULTS}$new", self.progress)
+        clock.lap("evaluate")
+        newest = max((entry.about["at"] for entry in lake.entries("memberships")), default="")
+        is_current = instant.isoformat() >= newest
+        written, causes = self.record(instant, distributions) if is_current else (0, {})
+        engine.swap({RESULTS: f"{RESULTS}$new"})
+        clock.lap("record")
+        tiers = tier_sizes(engine, catalogue, RESULTS)
+        return {
+            "as_of": instant,
+            "snapshot_id": snapshot.id,
+            "definitions_hash": snapshot.definitions_hash,
+            "lake_version": self.inputs.lake_version,
+            "identity_version": self.inputs.identity_version,
+            "customers": engine.rows(exp.select(exp.Count(this=exp.Star())).from_(RESULTS))[0][0],
+            "built": built,
+            "refunds_without_order": self.refunds_without_order(),
+            "tierings": tiers,
+            "segments": segment_sizes(engine, catalogue, RESULTS),
+            "memberships_written": written,
+            "changes": causes,
+            "recorded": is_current,
+            "distributions": len(distributions),
+            "never_matched": [
+                {"tiering": t, "tier": tier} for t, sizes in tiers.items() for tier, n in sizes.items() if not n
+            ],
+            "warnings": [str(warning) for warning in catalogue.warnings],
+            "seconds": clock.laps,
+        }
+
+    def record(self, instant: datetime, distributions: Sequence[Distribution]) -> tuple[int, dict[str, int]]:
+        """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause."""
+        catalogue, lake, last = self.inputs.catalogue, self.inputs.lake, last_run(self.inputs.lake)
+        digest = catalogue.definitions.digest
+        names = (*catalogue.tierings, *catalogue.segments)
+        population = frozenset(name for name in names if _reads_population(catalogue, name))
+        since = int(last.get("lake_version", 0))
+        entry = LogEntry(self.run_id, instant, self.now, digest, definition_causes(catalogue, last), population, since)
+        log = membership_changes(self.engine, catalogue, f"{RESULTS}$new", lake, entry, self.inputs.ids)
+        about = {
+            "run_id": self.run_id,
+            "at": instant.isoformat(),
+            "lake_version": self.inputs.lake_version,
+            "digests": dict(catalogue.digests),
+            "last_seq": log.column("seq")[-1].as_py() if log.num_rows else int(last.get("last_seq", 0)),
+            "definitions_hash": digest,
+        }
+        tables: dict[str, pa.Table] = {"memberships": log} if log.num_rows else {}
+        if distributions:
+            tables["distributions"] = to_rows(distributions)
+        lake.append("memberships", tables, f"run-{self.run_id:08d}", about)
+        counted = log.column("cause").value_counts()
+        return log.num_rows, {one["values"].as_py(): one["counts"].as_py() for one in counted}
+
+    def refunds_without_order(self) -> int:
+        """Count the refunds that change no order, because they name none that is known."""
+        orders = exp.select(col("order_id"), col("key_space")).from_("orders")
+        known = exp.In(this=exp.Tuple(expressions=[col("order_id"), col("key_space")]), query=orders.subquery())
+        nameless = exp.Is(this=col("order_id"), expression=exp.Null())
+        unknown = exp.Or(this=nameless, expression=exp.Not(this=known))
+        return int(self.engine.rows(exp.select(exp.Count(this=exp.Star())).from_("refunds").where(unknown))[0][0])
+
+
+class _Stopwatch:
+    def __init__(self, step: Callable[[str, float], None]) -> None:
+        self.step, self.laps, self.started = step, {}, time.monotonic()  # type: ignore[var-annotated]
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(now - self.started, 3)
+        self.started = now
+        self.step(name, self.laps[name])
+
+
+def _reads_population(catalogue: Catalogue, name: str) -> bool:
+    """Whether a tiering or segment compares, directly or by what it reads, with a published distribution."""
+    cells = Cells(catalogue)
+    cells.want_name(name)
+    read: list[Expr] = [expr for named in cells.named.values() for expr in named.expressions()]
+    return any(isinstance(part, Population) for expr in read for part in walk_typed(expr))
