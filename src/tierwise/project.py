@@ -24,7 +24,7 @@ from tierwise.engine.cells import Cells
 from tierwise.engine.complete import Completion, definition_causes, last_run
 from tierwise.engine.distributions import from_rows
 from tierwise.engine.evaluate import Evaluator
-from tierwise.engine.run import RESULTS, Inputs, latest_row, stale_streams
+from tierwise.engine.run import RESULTS, Inputs, Progress, latest_row, stale_streams
 from tierwise.engine.snapshot import Snapshot, Spine
 from tierwise.errors import (
     BadRequest,
@@ -45,8 +45,6 @@ __all__ = ["STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
 STAGES: Final = ("sources",)
-
-Progress = Callable[[str, int, int], None]
 
 
 def _silent(step: str, done: int, total: int) -> None:
@@ -112,11 +110,11 @@ class Project:
             DefinitionsInvalid: with every problem, when there is one.
         """
         if self._catalogue is None:
-            problems = self._problems(with_sources=False)
+            catalogue, problems = self._checked()
             errors = [problem for problem in problems if problem.severity == "error"]
-            if self._catalogue is None or errors:
-                self._catalogue = None
+            if catalogue is None or errors:
                 raise DefinitionsInvalid(errors)
+            self._catalogue = catalogue
         return self._catalogue
 
     @property
@@ -143,13 +141,16 @@ class Project:
 
     def check(self) -> list[Problem]:
         """Return every problem and warning in what is declared, the sources' files included."""
-        return self._problems(with_sources=True)
+        _, problems = self._checked()
+        definitions = self._loaded[0]
+        return problems if definitions is None else problems + check_sources(definitions)
 
-    def _problems(self, with_sources: bool) -> list[Problem]:
+    def _checked(self) -> tuple[Catalogue | None, list[Problem]]:
+        """Return the catalogue, if there can be one, and every problem but those of the sources' files."""
         definitions, problems = self._loaded
         found = list(problems)
         if definitions is None:
-            return found
+            return None, found
         columns: dict[str, Sequence[str]] = {}
         for name, lookup in definitions.lookups.items():
             try:
@@ -157,11 +158,7 @@ class Project:
             except SourceUnreadable as error:
                 found.append(Problem("source", error.message, definitions.place(f"lookups.{name}.file"), error.hint))
         catalogue, more = check(definitions, columns)
-        found += more
-        if with_sources:
-            found += check_sources(definitions)
-        self._catalogue = catalogue
-        return found
+        return catalogue, found + more
 
     def plan(self) -> dict[str, Any]:
         """Return what a run would do: files to import, tables to build, passes over the streams."""

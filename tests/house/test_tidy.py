@@ -18,7 +18,7 @@ FUNCTION_LIMIT = 70
 LONGER_FUNCTIONS: dict[str, str] = {}
 
 BAD_FILE_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "manager", "managers", "misc"}
-READS_THE_CLOCK = {"", "cli", "server", "worker"}
+READS_THE_CLOCK = {"", "cli", "entry", "server", "worker"}
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
 SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
 LEFTOVER = re.compile(r"\b(?:FIX" r"ME|TO" r"DO|X" r"XX)\b")

@@ -14,7 +14,18 @@ from tierwise.definitions.language.kinds import KIND_NAMES
 from tierwise.definitions.language.times import parse_date
 
 __all__ = [
-    "OTHERWISE", "Form", "Label", "Lookup", "Parameter", "Segment", "Settings", "StreamForm", "Tag", "Tier", "Tiering",
+    "OTHERWISE",
+    "Expression",
+    "Form",
+    "Label",
+    "Lookup",
+    "Parameter",
+    "Segment",
+    "Settings",
+    "StreamForm",
+    "Tag",
+    "Tier",
+    "Tiering",
 ]  # fmt: skip
 
 #: The rule of the last tier of every tiering.

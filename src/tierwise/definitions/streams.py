@@ -17,13 +17,21 @@ from tierwise.definitions.language.kinds import (
 )
 
 __all__ = [
+    "ACTIVITIES",
     "BUILT_IN",
     "COMPUTED",
+    "CONTACTS",
     "CUSTOMERS",
+    "EVENTS",
+    "ITEMS",
+    "ORDERS",
     "PERSONAL_ROLES",
     "PRODUCTS",
     "REFERENCE_TABLES",
+    "REFUNDS",
+    "RESPONSES",
     "STORES",
+    "VISITS",
     "Column",
     "Stream",
 ]

@@ -12,9 +12,30 @@ from tierwise.definitions.language.kinds import DATE, FLOAT, INSTANT, INTEGER, K
 from tierwise.definitions.language.typed import Aggregate, Expr
 from tierwise.definitions.streams import Stream
 from tierwise.engine.emit import Emitter, round9
-from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, number, physical, text, try_cast
+from tierwise.engine.sql import (
+    KEY,
+    all_of,
+    cast,
+    col,
+    equals,
+    filtered,
+    fn,
+    literal,
+    null,
+    number,
+    physical,
+    text,
+    try_cast,
+)
 
-__all__ = ["INLINE", "StreamRows", "of_nothing", "own_pass", "window_conditions"]
+__all__ = [
+    "INLINE",
+    "StreamRows",
+    "of_nothing",
+    "own_pass",
+    "row_column",
+    "window_conditions",
+]
 
 _STAR: Final = exp.Star()
 _US_PER_DAY: Final = 86_400_000_000.0
@@ -100,7 +121,9 @@ def row_column(stream: str, name: str, emitter: Emitter) -> exp.Expression:
 
 def _dwell_minutes(emitter: Emitter) -> exp.Expression:
     """A minute has 60,000,000 µs, so its millionths are the µs / 60, rounded half away from zero."""
-    micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", col("left_at", "r")), expression=fn("epoch_us", col("time", "r"))))
+    micros = exp.Paren(
+        this=exp.Sub(this=fn("epoch_us", col("left_at", "r")), expression=fn("epoch_us", col("time", "r")))
+    )
     twice = exp.Paren(this=exp.Add(this=exp.Mul(this=fn("abs", micros), expression=number(2)), expression=number(60)))
     rounded = fn("divide", twice, number(120))
     millionths = cast(exp.Mul(this=rounded, expression=fn("sign", micros.copy())), "DECIMAL(18, 0)")
@@ -311,7 +334,10 @@ def own_pass(expr: Aggregate, rows: StreamRows, source: exp.Select) -> exp.Selec
     """
     condition = _and(*rows.conditions(expr))
     base = source.select(
-        rows.key.as_(KEY, quoted=True, copy=False), rows.time.as_("time", copy=False), rows.pos.as_("pos", copy=False), copy=False
+        rows.key.as_(KEY, quoted=True, copy=False),
+        rows.time.as_("time", copy=False),
+        rows.pos.as_("pos", copy=False),
+        copy=False,
     )
     if expr.column:
         base = base.select(rows.column(expr.column).as_("v", copy=False), copy=False)

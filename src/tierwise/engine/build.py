@@ -16,7 +16,16 @@ from tierwise.engine.plan import Source
 from tierwise.engine.sql import cast, col, equals, fn, null, number, physical
 from tierwise.lake import Lake
 
-__all__ = ["IDS", "RECORDS", "build_known_customers", "build_lookup", "build_stream", "source_of", "stream_table"]
+__all__ = [
+    "IDS",
+    "RECORDS",
+    "build_known_customers",
+    "build_lookup",
+    "build_stream",
+    "derive_orders",
+    "source_of",
+    "stream_table",
+]
 
 #: The engine's table of customer records (attributes with history).
 RECORDS: Final = "customer_records"
@@ -119,7 +128,7 @@ def build_known_customers(backend: Backend, streams: Sequence[str], records: boo
         for stream in streams
     ]
     if records:
-        since: exp.Expression = when_known(registered)
+        since: exp.Expression = _when_known(registered)
         always = exp.Is(this=since.copy(), expression=null())
         firsts.append(
             exp.select(
@@ -167,7 +176,7 @@ def build_known_customers(backend: Backend, streams: Sequence[str], records: boo
     return backend.create(name, joined.order_by(col("customer_id", "s"), copy=False))
 
 
-def when_known(registered: bool) -> exp.Expression:
+def _when_known(registered: bool) -> exp.Expression:
     """Since when a record's customer is known: when they registered, else when the record was updated, else always."""
     stated = exp.Case(ifs=[exp.If(this=exp.LT(this=col("time"), expression=col("received_at")), true=col("time"))])
     return exp.Coalesce(this=col("registered_at"), expressions=[stated]) if registered else stated

@@ -19,7 +19,12 @@ from tierwise.definitions.language.typed import (
     parts,
 )
 
-__all__ = ["Cells", "Named", "customer_reads"]
+__all__ = [
+    "Cells",
+    "Named",
+    "customer_reads",
+    "named_cell",
+]
 
 
 @dataclass(frozen=True)

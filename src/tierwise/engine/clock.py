@@ -146,7 +146,9 @@ def _at_wall_change(change: datetime, before: timedelta, after: timedelta) -> da
     return change + max(before, after)
 
 
-def _wall_time(value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]]) -> exp.Expression:
+def _wall_time(
+    value: exp.Expression, first: timedelta, changes: Sequence[tuple[datetime, timedelta]]
+) -> exp.Expression:
     """Return the wall time of an instant, NULL where that is outside the years 1 to 9999."""
     last = changes[-1][1] if changes else first
     outside: list[exp.Expression] = []
@@ -156,7 +158,9 @@ def _wall_time(value: exp.Expression, first: timedelta, changes: Sequence[tuple[
         outside.append(exp.GT(this=exp.column("v"), expression=timestamp(datetime.max - last)))
     if not outside:
         return _shift(value, first, changes, _at_change, 1)
-    chosen = when([(condition, null()) for condition in outside], _halve(exp.column("v"), first, changes, _at_change, 1))
+    chosen = when(
+        [(condition, null()) for condition in outside], _halve(exp.column("v"), first, changes, _at_change, 1)
+    )
     return _bound(value, chosen)
 
 

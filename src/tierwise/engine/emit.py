@@ -15,7 +15,12 @@ from tierwise.definitions.language.typed import Aggregate, Apply, AsOf, ColumnOf
 from tierwise.engine.clock import Clock
 from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, number, physical, text, try_cast, when
 
-__all__ = ["Emitter"]
+__all__ = [
+    "Emitter",
+    "finite",
+    "in_calendar",
+    "round9",
+]
 
 _COMPARE: Final = {"<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE, "==": exp.EQ}
 _EXACT: Final = "DECIMAL(38, 6)"

@@ -14,7 +14,7 @@ from sqlglot import exp
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import FLOAT, INSTANT
 from tierwise.definitions.language.typed import Population
-from tierwise.engine.cells import Cells, Named
+from tierwise.engine.cells import Cells, Named, named_cell
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
 from tierwise.engine.plan import Compiler, Source
@@ -97,8 +97,6 @@ class Evaluator:
 
     def evaluate(self, spine: Spine, names: Sequence[str]) -> pa.Table:
         """Return customer_id, as_of and the names, one row a customer (or moment, in their order)."""
-        from tierwise.engine.cells import named_cell
-
         table = self.table(spine, [named_cell(self.catalogue, name) for name in names])
         as_of = col("as_of") if spine.kind == "moments" else self.fixed_as_of(spine).as_("as_of", copy=False)
         select = (
@@ -141,7 +139,9 @@ class Evaluator:
         if base is not None:
             return self.temporary(
                 "spine",
-                exp.select(col("customer_id").as_(KEY, quoted=True, copy=False), "*", copy=False).from_(_t(base), copy=False),
+                exp.select(col("customer_id").as_(KEY, quoted=True, copy=False), "*", copy=False).from_(
+                    _t(base), copy=False
+                ),
             )
         if spine.kind == "moments":
             assert spine.table is not None
@@ -216,7 +216,7 @@ class Evaluator:
         scale = SCALE[node.x.kind.name]
         for start, end in zip(starts, [*starts[1:], len(by)][: len(starts)], strict=True):
             groups[by[start]] = measure(x[start:end], n[start:end], scale)
-        return Distribution(known, describe(node), node.function, as_of or self.snapshot.as_of, groups)
+        return Distribution(known, _describe(node), node.function, as_of or self.snapshot.as_of, groups)
 
     def publish_apart(self, node: Population, known: str) -> Distribution:
         """Publish from everyone at the snapshot's as_of, when the spine is only a part."""
@@ -287,7 +287,7 @@ def _number_type(node: Population) -> type[np.generic]:
     return np.float64 if node.x.kind == FLOAT else np.int64
 
 
-def describe(node: Population) -> str:
+def _describe(node: Population) -> str:
     """Return a short text of what a distribution is of, for people who look into the lake."""
     shown = repr(node.x)
     return f"{node.function} of {shown[:200]}" if len(shown) <= 200 else f"{node.function} of {shown[:200]}…"

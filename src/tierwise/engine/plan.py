@@ -10,6 +10,7 @@ from typing import Final
 from sqlglot import exp
 
 from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, Kind
+from tierwise.definitions.language.times import calendar_days
 from tierwise.definitions.language.typed import (
     Aggregate,
     AttributeOf,
@@ -153,8 +154,6 @@ class Compiler:
         if window.ago is not None:
             found.append(self.clock.zone.add(fixed, window.ago[1], -1))
         if window.on:
-            from tierwise.definitions.language.times import calendar_days
-
             found.append(self.clock.zone.midnight(calendar_days(window.on, self.clock.zone.day_of(fixed))[0]))
         if isinstance(window.since, Const):
             value = window.since.value
@@ -298,8 +297,8 @@ class Compiler:
         by = cast(emitter.value(node.by), "VARCHAR") if node.by is not None else cast(null(), "VARCHAR")
         select = exp.select(
             col(KEY, "t").as_(KEY, quoted=True, copy=False),
-            scaled(x, node.x.kind).as_("x", copy=False),
-            plain(x.copy(), node.x.kind).as_("plain", copy=False),
+            _scaled(x, node.x.kind).as_("x", copy=False),
+            _plain(x.copy(), node.x.kind).as_("plain", copy=False),
             by.as_("by_value", copy=False),
             inside.as_("inside", copy=False),
             copy=False,
@@ -416,14 +415,14 @@ class Compiler:
         return exp.Div(this=difference, expression=deviation, typed=False, safe=False)
 
 
-def plain(value: exp.Expression, kind: Kind) -> exp.Expression:
+def _plain(value: exp.Expression, kind: Kind) -> exp.Expression:
     """Return a value as a DOUBLE in its own unit (times have none), a float as it is placed."""
     if kind.is_time:
         return cast(null(), "DOUBLE")
     return round9(value) if kind == FLOAT else cast(value, "DOUBLE")
 
 
-def scaled(value: exp.Expression, kind: Kind) -> exp.Expression:
+def _scaled(value: exp.Expression, kind: Kind) -> exp.Expression:
     """Return a value as the number it is placed by: a whole one, or a float of 9 significant digits."""
     if kind == DATE:
         return fn("date_diff", text("day"), literal(date(1970, 1, 1), DATE), value)

@@ -33,7 +33,15 @@ from tierwise.engine.snapshot import Snapshot, everyone
 from tierwise.engine.sql import col, literal, text
 from tierwise.lake import Lake
 
-__all__ = ["RESULTS", "Inputs", "build_tables", "evaluate_everyone", "latest_row", "stale_streams"]
+__all__ = [
+    "RESULTS",
+    "Inputs",
+    "Progress",
+    "build_tables",
+    "evaluate_everyone",
+    "latest_row",
+    "stale_streams",
+]
 
 #: The table of answers: one row a customer, one column a tag, tiering and segment.
 RESULTS: Final = "customers"

@@ -30,7 +30,15 @@ from tierwise.sources.records import (
     read_parquet,
 )
 
-__all__ = ["check_sources", "import_sources", "pending", "source_files"]
+__all__ = [
+    "check_sources",
+    "import_sources",
+    "native_types",
+    "open_file",
+    "pending",
+    "source_files",
+    "source_hash",
+]
 
 
 def source_files(source: Source, folder: Path) -> list[Path]:

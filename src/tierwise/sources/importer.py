@@ -523,7 +523,7 @@ class _Import:
 
     def originals(self, lines: set[int]) -> dict[int, str]:
         """Read the file once more for the original text of some lines."""
-        found = {}
+        found: dict[int, str] = {}
         for batch in self.reader:
             wanted = {index: line for index, line in enumerate(batch.lines.to_pylist()) if line in lines}
             found |= dict(zip(wanted.values(), self.originals_of(batch, list(wanted)), strict=True))
