@@ -23,7 +23,10 @@ from tierwise.engine.build import source_of
 from tierwise.engine.cells import Cells
 from tierwise.engine.complete import Completion, definition_causes, last_run
 from tierwise.engine.distributions import from_rows
+from tierwise.engine.estimate import estimate
 from tierwise.engine.evaluate import Evaluator
+from tierwise.engine.explain import explain
+from tierwise.engine.export import write_table
 from tierwise.engine.run import RESULTS, Inputs, Progress, latest_row, stale_streams
 from tierwise.engine.snapshot import Snapshot, Spine
 from tierwise.errors import (
@@ -119,12 +122,14 @@ class Project:
 
     @property
     def engine(self) -> DuckEngine:
+        """Return the owner's connection to the engine's tables, opened when first needed."""
         if self._engine is None:
             self._engine = DuckEngine(self.folder / "engine" / "tierwise.duckdb")
         return self._engine
 
     @property
     def store(self) -> Store:
+        """Return the store, opened when first needed."""
         if self._store is None:
             declared = self.definitions.settings.store
             where = declared if "://" in declared else str(self.folder / declared)
@@ -364,8 +369,6 @@ class Project:
 
     def estimate(self, expression: str) -> dict[str, Any]:
         """Count the customers for whom a condition holds at the last run's as_of, condition by condition."""
-        from tierwise.engine.estimate import estimate
-
         as_of = self._last_as_of()
         catalogue = self.catalogue
         evaluator = Evaluator(
@@ -390,8 +393,6 @@ class Project:
         Raises:
             UnknownName: when nobody has this number.
         """
-        from tierwise.engine.explain import explain
-
         found = self.store.ids.find(customer)
         if not found:
             raise UnknownName(f"there is no customer `{customer}`", "use the brand's customer number, or id:42")
@@ -413,8 +414,6 @@ class Project:
 
     def export(self, table: str, to: Path) -> dict[str, Any]:
         """Write a table to a ``.csv``, ``.xlsx`` or ``.parquet`` file that no spreadsheet can be tricked by."""
-        from tierwise.engine.export import write_table
-
         rows = self.table(table)
         write_table(rows, to)
         return {"table": table, "to": str(to), "rows": rows.num_rows}

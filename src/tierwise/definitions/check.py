@@ -48,7 +48,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Checked definitions: every expression typed, names resolved, in an order in which each reads only earlier ones."""
+    """Checked definitions: every expression typed, names resolved, in an order in which each reads earlier ones."""
 
     definitions: Definitions
     zone: Zone

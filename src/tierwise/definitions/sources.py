@@ -60,6 +60,20 @@ class NumbersForm(Form):
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'", ""] = ","
 
+    @model_validator(mode="before")
+    @classmethod
+    def _other_sign(cls, value: Any) -> Any:
+        """With a decimal comma the sign between thousands is a point, unless it is declared."""
+        if isinstance(value, Mapping) and value.get("decimal") == "," and "thousands" not in value:
+            return {**value, "thousands": "."}
+        return value
+
+    @model_validator(mode="after")
+    def _not_the_same(self) -> NumbersForm:
+        if self.decimal == self.thousands:
+            raise ValueError(f"the decimal sign and the sign between thousands are both `{self.decimal}`")
+        return self
+
 
 class CurrencyForm(Form):
     """The column that names a row's currency, and what one unit of each is worth in the project's currency."""

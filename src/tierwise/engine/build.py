@@ -1,4 +1,4 @@
-"""Engine tables from the lake: the current rows of each stream, with their customer, sorted so that one's rows lie together."""
+"""Engine tables from the lake: the current rows of each stream, with their customer, one's rows together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tierwise.definitions.check import Catalogue
 from tierwise.definitions.streams import CUSTOMERS, ORDERS, PRODUCTS, REFUNDS, STORES, Column, Stream
 from tierwise.engine.evaluate import Backend
 from tierwise.engine.plan import Source
-from tierwise.engine.sql import cast, col, equals, fn, null, number, physical
+from tierwise.engine.sql import cast, col, equals, fn, null, number, physical, text, try_cast
 from tierwise.lake import Lake
 
 __all__ = [
@@ -47,7 +47,15 @@ def source_of(catalogue: Catalogue) -> Source:
     )
 
 
-def build_stream(backend: Backend, stream: Stream, lake: Lake, version: int, replaced: bool, name: str) -> int:
+def build_stream(
+    backend: Backend,
+    stream: Stream,
+    lake: Lake,
+    version: int,
+    replaced: bool,
+    name: str,
+    sources: Sequence[str] | None = None,
+) -> int:
     """Make the table of one stream from the lake's files; return how many rows it has.
 
     Args:
@@ -57,10 +65,13 @@ def build_stream(backend: Backend, stream: Stream, lake: Lake, version: int, rep
         version: the lake's version to read.
         replaced: whether some row may stand in more than one file.
         name: the new table's name.
+        sources: the sources whose rows count; a source that is no longer declared has none. All of them by default.
     """
     paths = [str(path) for path in lake.paths(stream.name, version)]
     own = [column for column in stream.columns if not column.computed and not column.origin]
-    select = _current(paths, own, replaced) if paths else _nothing(own)
+    select = _current(paths, own, replaced, sources) if paths else _nothing(own)
+    if not stream.customer:
+        select = _one_a_key(select, stream.key)
     if stream.customer:
         same_record = equals(col("source_record_id", "i"), col("source_record_id", "r"))
         select = (
@@ -73,7 +84,8 @@ def build_stream(backend: Backend, stream: Stream, lake: Lake, version: int, rep
         select = _with_refunds(select, lake, version)
     if not stream.customer:
         return backend.create(name, select.order_by(col(stream.key), copy=False))
-    return backend.create(name, _placed(select))
+    records = stream.name == CUSTOMERS.name
+    return backend.create(name, _placed(select, ("import_id", "line") if records else ()))
 
 
 def derive_orders(
@@ -89,7 +101,7 @@ def derive_orders(
         col(by).as_("row_key", copy=False),
         col("key_space"),
         col(by).as_("order_id", copy=False),
-        cast(exp.Sum(this=col("amount")), "DECIMAL(18, 2)").as_("amount", copy=False),
+        try_cast(exp.Sum(this=col("amount")), "DECIMAL(18, 2)").as_("amount", copy=False),
         *(fn("arg_max", col(c.name), col("pos")).as_(c.name, copy=False) for c in shared),
         *(
             cast(null(), physical(c.kind)).as_(c.name, copy=False)
@@ -201,10 +213,13 @@ _SYSTEM: Final[Mapping[str, str]] = {
     "received_at": "TIMESTAMP",
     "import_id": "BIGINT",
     "op": "VARCHAR",
+    "line": "BIGINT",
 }
 
 
-def _current(paths: Sequence[str], columns: Sequence[Column], replaced: bool) -> exp.Select:
+def _current(
+    paths: Sequence[str], columns: Sequence[Column], replaced: bool, sources: Sequence[str] | None
+) -> exp.Select:
     """Return the newest version of each row, as (system columns, columns); a column no file has yet is missing."""
     there = {field.name for path in paths for field in pq.read_schema(path)}
     wanted = [
@@ -213,7 +228,9 @@ def _current(paths: Sequence[str], columns: Sequence[Column], replaced: bool) ->
         else cast(null(), physical(c.kind)).as_(c.name, copy=False)
         for c in columns
     ]
-    system = [col(name) for name in _SYSTEM]
+    system = [
+        col(name) if name in there else cast(null(), kind).as_(name, copy=False) for name, kind in _SYSTEM.items()
+    ]
     select = exp.Select(expressions=[*system, *wanted]).from_(exp.Table(this=_files(paths)), copy=False)
     if replaced:
         newest = exp.Window(
@@ -229,7 +246,25 @@ def _current(paths: Sequence[str], columns: Sequence[Column], replaced: bool) ->
             .from_(inner.subquery("v", copy=False), copy=False)
             .where(equals(col("version$"), number(1)), copy=False)
         )
+    if sources is not None:
+        declared = [text(source) for source in sources] or [null()]
+        select = select.where(exp.In(this=col("source"), expressions=declared), copy=False)
     return select.where(equals(col("op"), exp.Literal.string("put")), copy=False)
+
+
+def _one_a_key(select: exp.Select, key: str) -> exp.Select:
+    """Keep the newest row of each key, whatever sources name it."""
+    order = [exp.Ordered(this=col(name), desc=True) for name in ("import_id", "line", "source", "row_key")]
+    nth = exp.Window(this=exp.RowNumber(), partition_by=[col(key)], order=exp.Order(expressions=order))
+    ranked = exp.select("b.*", nth.as_("nth$", quoted=True, copy=False), copy=False).from_(
+        select.subquery("b", copy=False), copy=False
+    )
+    rest = exp.Star(except_=[exp.to_identifier("nth$", quoted=True)])
+    return (
+        exp.Select(expressions=[rest])
+        .from_(ranked.subquery("n", copy=False), copy=False)
+        .where(equals(col("nth$"), number(1)), copy=False)
+    )
 
 
 def _nothing(columns: Sequence[Column]) -> exp.Select:
@@ -239,9 +274,9 @@ def _nothing(columns: Sequence[Column]) -> exp.Select:
     ).where(exp.false(), copy=False)
 
 
-def _placed(select: exp.Select) -> exp.Select:
-    """Sort by customer, time and row key, and number the rows so."""
-    order = [exp.Ordered(this=col(name)) for name in ("customer_id", "time", "row_key")]
+def _placed(select: exp.Select, ties: Sequence[str] = ()) -> exp.Select:
+    """Sort by customer, time and row key, and number the rows so; `ties` decide between equal times before the key."""
+    order = [exp.Ordered(this=col(name)) for name in ("customer_id", "time", *ties, "row_key")]
     place = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=order))
     numbered = exp.select("b.*", place.as_("pos", copy=False), copy=False).from_(
         select.subquery("b", copy=False), copy=False

@@ -107,6 +107,7 @@ class Cells:
         return 0
 
     def aggregate(self, expr: Aggregate) -> int:
+        """Add an aggregate and what its conditions read; return its stage."""
         reads = [
             part
             for bound in (expr.where, expr.of, *expr.window.bounds())

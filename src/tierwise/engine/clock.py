@@ -13,7 +13,7 @@ from tierwise.definitions.language.kinds import DATE
 from tierwise.definitions.language.times import CALENDAR_WORDS, Duration, Zone, calendar_days
 from tierwise.engine.sql import cast, fn, interval_micros, literal, null, number, text, timestamp, when
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "bound"]
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _wall_time(
     chosen = when(
         [(condition, null()) for condition in outside], _halve(exp.column("v"), first, changes, _at_change, 1)
     )
-    return _bound(value, chosen)
+    return bound(value, chosen)
 
 
 def _shift(
@@ -170,10 +170,10 @@ def _shift(
     """Add the offset in force; a value that is itself long is bound once, by a lambda over a list of one."""
     if not changes or isinstance(value, exp.Column):
         return _halve(value, first, changes, edge, sign)
-    return _bound(value, _halve(exp.column("v"), first, changes, edge, sign))
+    return bound(value, _halve(exp.column("v"), first, changes, edge, sign))
 
 
-def _bound(value: exp.Expression, body: exp.Expression) -> exp.Expression:
+def bound(value: exp.Expression, body: exp.Expression) -> exp.Expression:
     """Return an expression over ``v`` for a value that is worked out once."""
     chosen = exp.Lambda(this=body, expressions=[exp.to_identifier("v")])
     return fn("list_extract", fn("list_transform", exp.Array(expressions=[value]), chosen), number(1))

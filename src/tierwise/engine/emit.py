@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -12,7 +12,7 @@ from sqlglot import exp
 from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, INTEGER, MONEY, Kind
 from tierwise.definitions.language.times import Duration
 from tierwise.definitions.language.typed import Aggregate, Apply, AsOf, ColumnOf, Const, Expr, ParameterOf, Value
-from tierwise.engine.clock import Clock
+from tierwise.engine.clock import Clock, bound
 from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, number, physical, text, try_cast, when
 
 __all__ = [
@@ -177,31 +177,37 @@ class Emitter:
         if expr.function == "neg":
             negative = exp.Paren(this=exp.Neg(this=exp.Paren(this=self.wide(args[0], kind))))
             return negative if kind == FLOAT else try_cast(negative, physical(kind))
-        if expr.function == "/":
+        if expr.function == "/":  # by 0 it is not finite, hence missing
             left, right = (cast(self.value(arg), "DOUBLE") for arg in args)
-            return exp.Paren(
-                this=exp.Div(
-                    this=left,
-                    expression=exp.Nullif(this=right, expression=literal(0.0, FLOAT)),
-                    typed=False,
-                    safe=False,
-                )
-            )
-        operator = {"+": exp.Add, "-": exp.Sub, "*": exp.Mul}[expr.function]
-        wide = [self.wide(operand, kind) for operand in _spine(expr)]
-        found = wide[0]
-        for operand in wide[1:]:
-            found = operator(this=found, expression=operand)
-        found = exp.Paren(this=found)
-        return found if kind == FLOAT else try_cast(found, physical(kind))
+            return exp.Paren(this=exp.Div(this=left, expression=right, typed=False, safe=False))
+        if expr.function == "+":
+            return self.added(args, kind)
+        operator = {"-": exp.Sub, "*": exp.Mul}[expr.function]
+        found, so_far = self.value(args[0]), args[0].kind
+        for operand in args[1:]:  # from the left, each result of the kind of its two operands
+            both = max(so_far, operand.kind, key=lambda one: _WIDTH[one.name])
+            result = exp.Paren(this=operator(this=widened(found, so_far, both), expression=self.wide(operand, both)))
+            found, so_far = result if both == FLOAT else try_cast(result, physical(both)), both
+        return found
+
+    def added(self, args: Sequence[Expr], kind: Kind) -> exp.Expression:
+        """Return a sum: exact operands at its beginning exactly, from the first float on from the left."""
+        floats = next((index for index, arg in enumerate(args) if arg.kind == FLOAT), len(args))
+        exact, rest = list(args[:floats]), args[floats:]
+        found: exp.Expression | None = None
+        if exact:
+            of = max((arg.kind for arg in exact), key=lambda one: _WIDTH[one.name])
+            found = _sum_of([self.wide(arg, of) for arg in exact])
+            if len(exact) > 1:
+                found = try_cast(found, physical(of))
+            if not rest:
+                return found
+            found = cast(found, "DOUBLE")
+        return _sum_of([*([found] if found is not None else []), *(self.wide(arg, FLOAT) for arg in rest)])
 
     def wide(self, operand: Expr, kind: Kind) -> exp.Expression:
         """Return an operand in a type in which the operation cannot overflow."""
-        value = self.value(operand)
-        if kind == FLOAT:
-            return cast(value, "DOUBLE")
-        places = {"integer": 0, "money": 2, "decimal": 6}[operand.kind.name]
-        return cast(value, "HUGEINT" if kind == INTEGER else f"DECIMAL(38, {places})")
+        return widened(self.value(operand), operand.kind, kind)
 
     def time_arithmetic(self, expr: Apply) -> exp.Expression:
         left, right = expr.args
@@ -216,10 +222,7 @@ class Emitter:
         if left.kind == INSTANT:
             moved = self.clock.add(self.value(left), duration, sign)
             return moved if _far_from_ends(left) else in_calendar(moved, INSTANT)
-        if duration.is_calendar:
-            step = fn("to_months", number(sign * duration.months))
-        else:
-            step = fn("to_days", number(sign * (duration.micros // 86_400_000_000)))
+        step = _days_step(duration, sign)
         return in_calendar(cast(exp.Paren(this=exp.Add(this=self.value(left), expression=step)), "DATE"), DATE)
 
     def duration(self, expr: Expr) -> Duration:
@@ -290,16 +293,22 @@ def _fits(value: int | Decimal, kind: Kind) -> Value:
     return quantized if number_ == quantized and abs(number_) < 10**14 else None
 
 
-def _spine(expr: Apply) -> list[Expr]:
-    """Return the operands of ``a + b + c``, so that long sums are not deep ones."""
-    operands: list[Expr] = [expr.args[-1]]
-    left = expr.args[0]
-    while expr.function == "+" and isinstance(left, Apply) and left.function == "+" and left.kind == expr.kind:
-        operands.append(left.args[-1])
-        left = left.args[0]
-    return [left, *reversed(operands)]
+def widened(value: exp.Expression, own: Kind, kind: Kind) -> exp.Expression:
+    """Return a number in a type in which an operation that gives `kind` cannot overflow."""
+    if kind == FLOAT:
+        return cast(value, "DOUBLE")
+    return cast(value, "HUGEINT" if kind == INTEGER else f"DECIMAL(38, {_PLACES[own.name]})")
 
 
+def _sum_of(operands: Sequence[exp.Expression]) -> exp.Expression:
+    found = operands[0]
+    for operand in operands[1:]:
+        found = exp.Add(this=found, expression=operand)
+    return exp.Paren(this=found)
+
+
+_PLACES: Final = {"integer": 0, "money": 2, "decimal": 6}
+_WIDTH: Final = {"integer": 0, "money": 1, "decimal": 2, "float": 3}
 _ARITHMETIC: Final = ("+", "-", "*", "/", "neg")
 _Emit = Callable[[Emitter, tuple[Expr, ...], Kind], exp.Expression]
 
@@ -332,6 +341,13 @@ def _hours_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Ex
     )
 
 
+def _once(value: exp.Expression, body: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+    """Return what the body makes of a value that it names more than once; one that is long is worked out once."""
+    if isinstance(value, exp.Column | exp.Cast) and not isinstance(value.this, exp.Anonymous | exp.Case):
+        return body(value)
+    return bound(value, body(exp.column("v")))
+
+
 def _months_between(start: exp.Expression, end: exp.Expression) -> exp.Expression:
     """Return the completed calendar months from one local date to another."""
 
@@ -347,11 +363,13 @@ def _months_between(start: exp.Expression, end: exp.Expression) -> exp.Expressio
 
 
 def _months_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    return cast(_months_between(emitter.day(args[0]), emitter.clock.today), "BIGINT")
+    today = emitter.clock.today
+    return cast(_once(emitter.day(args[0]), lambda day: _months_between(day, today)), "BIGINT")
 
 
 def _age(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    months = _months_between(emitter.day(args[0]), emitter.clock.today)
+    today = emitter.clock.today
+    months = _once(emitter.day(args[0]), lambda day: _months_between(day, today))
     return cast(
         fn(
             "floor",
@@ -364,36 +382,43 @@ def _age(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression
 
 
 def _anniversary(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    day, today = emitter.value(args[0]), emitter.clock.today
-    length = emitter.duration(args[1])
+    today, length = emitter.clock.today, emitter.duration(args[1])
+    last = cast(exp.Paren(this=exp.Add(this=today.copy(), expression=_days_step(length, 1))), "DATE")
+    return _once(emitter.value(args[0]), lambda day: exp.LTE(this=_next_anniversary(day, today), expression=last))
+
+
+def _next_anniversary(day: exp.Expression, today: exp.Expression) -> exp.Expression:
+    """Return the first anniversary of a date that is not before today; 29 February falls on the 28th."""
 
     def in_year(plus: int) -> exp.Expression:
-        years = exp.Sub(
-            this=fn("date_part", text("year"), today.copy()), expression=fn("date_part", text("year"), day.copy())
-        )
-        step = fn(
-            "to_years", cast(exp.Paren(this=exp.Add(this=exp.Paren(this=years), expression=number(plus))), "INTEGER")
-        )
+        this_year, its_year = (fn("date_part", text("year"), of.copy()) for of in (today, day))
+        years = exp.Add(this=exp.Paren(this=exp.Sub(this=this_year, expression=its_year)), expression=number(plus))
+        step = fn("to_years", cast(exp.Paren(this=years), "INTEGER"))
         return cast(exp.Paren(this=exp.Add(this=day.copy(), expression=step)), "DATE")
 
-    following = when([(exp.GTE(this=in_year(0), expression=today.copy()), in_year(0))], in_year(1))
-    step = (
-        fn("to_months", number(length.months))
-        if length.is_calendar
-        else fn("to_days", number(length.micros // 86_400_000_000))
-    )
-    last = cast(exp.Paren(this=exp.Add(this=today.copy(), expression=step)), "DATE")
-    return exp.LTE(this=following, expression=last)
+    return when([(exp.GTE(this=in_year(0), expression=today.copy()), in_year(0))], in_year(1))
+
+
+def _days_step(length: Duration, sign: int) -> exp.Expression:
+    """Return the interval of a duration that is added to dates."""
+    if length.is_calendar:
+        return fn("to_months", number(sign * length.months))
+    return fn("to_days", number(sign * (length.micros // 86_400_000_000)))
 
 
 def _band(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
     x, edges = args[0], args[1:]
     shown = [_plain(edge) for edge in edges]
-    branches = [(exp.Is(this=exp.Paren(this=emitter.value(x)), expression=null()), null())]
     names = [f"<{shown[0]}", *(f"{low}-{high}" for low, high in zip(shown, shown[1:], strict=False))]
-    for edge, name in zip(edges, names, strict=True):
-        branches.append((emitter.comparison("<", x, edge), text(name)))
-    return when(branches, text(f"{shown[-1]}+"))
+
+    def choose(value: exp.Expression) -> exp.Expression:
+        inner = Emitter(emitter.clock, lambda leaf: value.copy(), emitter.parameters, emitter.lookup)
+        leaf = ColumnOf("v", kind=x.kind)
+        branches: list[tuple[exp.Expression, exp.Expression]] = [(exp.Is(this=value.copy(), expression=null()), null())]
+        branches += [(inner.comparison("<", leaf, edge), text(name)) for edge, name in zip(edges, names, strict=True)]
+        return when(branches, text(f"{shown[-1]}+"))
+
+    return _once(emitter.value(x), choose)
 
 
 def _plain(edge: Expr) -> str:
@@ -404,7 +429,8 @@ def _plain(edge: Expr) -> str:
 
 def _fitted(emitter: Emitter, arg: Expr, kind: Kind) -> exp.Expression:
     """Return one of several values as the kind they share; missing when it is out of its range."""
-    return try_cast(emitter.value(arg), physical(kind))
+    value = emitter.value(arg)
+    return value if arg.kind == kind else try_cast(value, physical(kind))
 
 
 def _coalesce(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:

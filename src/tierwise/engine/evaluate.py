@@ -1,4 +1,4 @@
-"""Evaluation: runs the compiled stages for a spine and a snapshot, publishing distributions where they are asked for."""
+"""Evaluation: runs the compiled stages for a spine and a snapshot, publishing distributions where asked for."""
 
 from __future__ import annotations
 

@@ -80,6 +80,11 @@ def _in_order(catalogue: Catalogue) -> list[Stream]:
     )
 
 
+def _sources_of(catalogue: Catalogue, stream: str) -> list[str]:
+    """Return the sources that map a stream: rows of others (renamed, no longer declared) stay in the lake, unread."""
+    return [name for name, source in catalogue.definitions.sources.items() if stream in source.streams]
+
+
 def _digest(stream: Stream, inputs: Inputs) -> str:
     """Return the hash of everything a stream's table depends on."""
     lake, version = inputs.lake, inputs.lake_version
@@ -89,6 +94,7 @@ def _digest(stream: Stream, inputs: Inputs) -> str:
         read += [REFUNDS.name, *(["items"] if _derived(inputs.catalogue) else [])]
     said: list[Any] = [[str(path) for path in lake.paths(name, version)] for name in read]
     said += [[column.name, str(column.kind), column.origin] for column in stream.columns]
+    said += [_sources_of(inputs.catalogue, name) for name in read]
     said += [
         inputs.identity_version if stream.customer else 0,
         repr(_derived(inputs.catalogue)) if stream.name == ORDERS.name else "",
@@ -130,7 +136,8 @@ def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict
             built[stream.name] = derive_orders(engine, stream, "items", *derived, inputs.lake, inputs.lake_version, new)
         else:
             replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
-            built[stream.name] = build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, new)
+            sources = _sources_of(inputs.catalogue, stream.name)
+            built[stream.name] = build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, new, sources)
         state[stream.name] = _digest(stream, inputs)
         engine.create(f"{_STATE}$new", _rows_of(state))
         engine.swap({stream_table(stream.name): new, _STATE: f"{_STATE}$new"})

@@ -7,19 +7,21 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from tierwise.definitions.check import effective_streams
 from tierwise.definitions.load import Definitions
 from tierwise.definitions.sources import Source
-from tierwise.errors import DefinitionsInvalid, Problem, SourceUnreadable
+from tierwise.definitions.streams import Stream
+from tierwise.errors import DefinitionsInvalid, Place, Problem, SourceUnreadable
 from tierwise.lake import Lake
 from tierwise.sources.importer import FileImport, ImportReport, import_file
-from tierwise.sources.mapping import map_source
+from tierwise.sources.mapping import Mapping_, map_source
 from tierwise.sources.records import (
     CsvDialect,
     CsvReader,
@@ -29,6 +31,7 @@ from tierwise.sources.records import (
     read_csv,
     read_parquet,
 )
+from tierwise.sources.withdraw import files_of, relative_name, superseded
 
 __all__ = [
     "check_sources",
@@ -39,6 +42,9 @@ __all__ = [
     "source_files",
     "source_hash",
 ]
+
+#: Rows converted at once: enough for the engine to use every core, few enough to stay small.
+_BATCH_ROWS: Final = 262_144
 
 
 def source_files(source: Source, folder: Path) -> list[Path]:
@@ -66,10 +72,10 @@ def open_file(path: Path, source: Source) -> CsvReader | ParquetReader:
     personal = source.personal()
     if path.name.lower().endswith((".parquet", ".pq")):
         columns = [name for name in read_parquet(path).columns if name not in personal]
-        return read_parquet(path, columns)
+        return read_parquet(path, columns, batch_rows=_BATCH_ROWS)
     dialect = CsvDialect(source.delimiter, source.quote, True, source.encoding, source.skip_lines)
     columns = [name for name in read_csv(path, dialect).columns if name not in personal]
-    return read_csv(path, dialect, columns=columns)
+    return read_csv(path, dialect, columns=columns, batch_rows=_BATCH_ROWS)
 
 
 def native_types(reader: CsvReader | ParquetReader, source: Source) -> dict[str, pa.DataType]:
@@ -93,24 +99,39 @@ def check_sources(definitions: Definitions) -> list[Problem]:
     for name, source in definitions.sources.items():
         try:
             for path in source_files(source, definitions.folder or Path()):
-                reader = open_file(path, source)
-                native = native_types(reader, source)
-                missing = [
-                    column for column in source.personal() if column not in (*reader.columns, *_all_columns(reader))
-                ]
-                problems += [
-                    Problem(
-                        "source",
-                        f"{path.name}: the file has no column `{column}`",
-                        definitions.place(f"sources.{name}"),
-                    )
-                    for column in missing
-                ]
-                found = map_source(name, source, definitions, streams, native).problems
-                problems += [problem for problem in found if problem not in problems]
+                mapping = _mapped(name, source, definitions, streams, open_file(path, source))
+                problems += [problem for problem in mapping.problems if problem not in problems]
         except SourceUnreadable as error:
             problems.append(Problem("source", error.message, definitions.place(f"sources.{name}.file"), error.hint))
     return problems
+
+
+def _mapped(
+    name: str,
+    source: Source,
+    definitions: Definitions,
+    streams: Mapping[str, Stream],
+    reader: CsvReader | ParquetReader,
+) -> Mapping_:
+    """Map a source onto an open file; a personal column the file does not have is a problem, for what else is one?"""
+    mapping = map_source(name, source, definitions, streams, native_types(reader, source))
+    there = _all_columns(reader) if source.personal() else ()
+    hint = "a personal column is named as it stands in the file, so that it can be left unread"
+    missing = tuple(
+        Problem("source", f"{source.file}: the file has no column `{column}`", _place(definitions, name, column), hint)
+        for column in source.personal()
+        if column not in there
+    )
+    return replace(mapping, problems=(*missing, *mapping.problems)) if missing else mapping
+
+
+def _place(definitions: Definitions, name: str, column: str) -> Place:
+    """Return where a personal column is declared."""
+    for stream, mapping in definitions.sources[name].streams.items():
+        for target, form in mapping.columns.items():
+            if form.value == column:
+                return definitions.place(f"sources.{name}.streams.{stream}.columns.{target}")
+    return definitions.place(f"sources.{name}.customer")
 
 
 def _all_columns(reader: CsvReader | ParquetReader) -> tuple[str, ...]:
@@ -124,15 +145,16 @@ def pending(definitions: Definitions, lake: Lake) -> Iterator[tuple[str, Path, s
     for name, source in definitions.sources.items():
         known = _known(lake, name)
         for path in source_files(source, definitions.folder or Path()):
-            yield name, path, _state(known.get(str(path)), path, source_hash(source, definitions))
+            file = relative_name(path, definitions.folder or Path())
+            yield name, path, _state(known.get(file), path, source_hash(source, definitions))
 
 
 def source_hash(source: Source, definitions: Definitions) -> str:
     """Return the hash of everything declared that decides what a file's rows become."""
     settings = definitions.settings
-    streams = {name: form.model_dump(mode="json") for name, form in definitions.streams.items()}
+    streams = {name: form.model_dump(mode="json", exclude_defaults=True) for name, form in definitions.streams.items()}
     said = [
-        source.model_dump(mode="json", by_alias=True),
+        source.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         settings.timezone,
         settings.currency,
         settings.earliest,
@@ -178,17 +200,23 @@ def import_sources(
     ]
     for index, (name, source, path) in enumerate(files):
         progress(f"import {name}: {path.name}", index, len(files))
+        file, declared = relative_name(path, definitions.folder or Path()), source_hash(source, definitions)
         known = _known(lake, name)
-        declared = source_hash(source, definitions)
-        if _state(known.get(str(path)), path, declared) == "unchanged":
+        if _state(known.get(file), path, declared) == "unchanged":
             reports.append(ImportReport(name, path.name, state="unchanged"))
             continue
         reader = open_file(path, source)
-        mapping = map_source(name, source, definitions, streams, native_types(reader, source))
+        mapping = _mapped(name, source, definitions, streams, reader)
         if mapping.problems:
             raise DefinitionsInvalid(mapping.problems)
-        remapped = any(about["source_hash"] != declared for about in known.values())
-        work = FileImport(name, source, definitions, mapping, fingerprint(path), declared, received_at, remapped)
+        there = {relative_name(one, definitions.folder or Path()) for other, _, one in files if other == name}
+        otherwise = any(known[one]["source_hash"] != declared for one in there & known.keys())
+        earlier, seen = files_of(lake, name, file), fingerprint(path)
+        again = superseded(earlier, seen) if earlier and earlier[-1].about["source_hash"] != declared else ()
+        work = FileImport(
+            name, file, source, definitions, mapping, seen, declared, received_at,
+            remapped=otherwise, earlier=tuple(entry.number for entry in earlier), superseded=again,
+        )  # fmt: skip
         reports.append(import_file(work, path, reader, lake, quarantine, assign))
     lake.sweep()
     return reports

@@ -1,4 +1,4 @@
-"""Texts (and native values) of a file as typed values in SQL: numbers, dates, times, truth values, each with its check."""
+"""Texts (and native values) of a file as typed values in SQL: numbers, dates, times, truth values."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ _DEFAULT_FORMATS: Final = tuple(
     [f"{day}{gap}{time}" for time in _TIMES for day in _DATES for gap in (" ", "T") if gap == " " or day == "%Y-%m-%d"]
     + ["%Y%m%d%H%M%S", "%Y年%m月%d日%H:%M:%S", "%Y年%m月%d日%H:%M", *_DATES]
 )
+#: The last microsecond of the year 9999.
+_LATEST_MICROS: Final = 253_402_300_799_999_999
 _TRUE: Final = ("true", "t", "yes", "y", "1", "是", "真", "有")
 _FALSE: Final = ("false", "f", "no", "n", "0", "否", "假", "无")
 
@@ -127,9 +129,11 @@ class Converter:
             return cast(value, "TIMESTAMP"), nothing
         written = value if pa.types.is_string(native) else cast(value, "VARCHAR")
         if scale is not None:
-            micros = exp.Mul(this=self.whole(written), expression=number(scale))
-            return nothing, fn("make_timestamp", exp.Paren(this=micros))
-        parsed = fn("try_strptime", written.copy(), _list(formats or _DEFAULT_FORMATS))
+            count = self.whole(written)
+            credible = exp.Between(this=count.copy(), low=number(0), high=number(_LATEST_MICROS // scale))
+            micros = exp.Mul(this=count, expression=number(scale))
+            return nothing, when([(credible, fn("make_timestamp", exp.Paren(this=micros)))], nothing)
+        parsed = self.moment(written, formats)
         if formats:
             return parsed, nothing
         offset = fn(
@@ -157,13 +161,19 @@ class Converter:
                 no = exp.In(this=lower.copy(), expressions=[text(word) for word in _FALSE])
                 return when([(yes, exp.true()), (no, exp.false())])
             case "date":
-                return cast(fn("try_strptime", value, _list(formats or _DEFAULT_FORMATS)), "DATE")
+                return cast(self.moment(value, formats), "DATE")
         return value
+
+    def moment(self, value: exp.Expression, formats: Sequence[str]) -> exp.Expression:
+        """A date or time in one of the formats; the engine's own words for instants (epoch, infinity) are none."""
+        parsed = fn("try_strptime", value.copy(), _list(formats or _DEFAULT_FORMATS))
+        return when([(fn("regexp_matches", value, text("[0-9]")), parsed)], cast(null(), "TIMESTAMP"))
 
     def exact(self, value: exp.Expression, to: str) -> exp.Expression:
         """A number as an exact decimal; what has more places is rounded half away from zero."""
         if self.numbers.decimal == ".":
-            return exp.Coalesce(this=try_cast(value.copy(), to), expressions=[try_cast(self.plain(value), to)])
+            direct = when([(exp.Not(this=fn("contains", value.copy(), text("_"))), try_cast(value.copy(), to))])
+            return exp.Coalesce(this=direct, expressions=[try_cast(self.plain(value), to)])
         return try_cast(self.plain(value), to)
 
     def whole(self, value: exp.Expression) -> exp.Expression:
@@ -176,7 +186,7 @@ class Converter:
         return exp.Coalesce(this=direct, expressions=[when([(same, try_cast(exact, "BIGINT"))])])
 
     def plain(self, value: exp.Expression) -> exp.Expression:
-        """A number as the engine writes it, or NULL: separators, full-width digits and the currency's sign taken off."""
+        """A number as the engine writes it, or NULL: separators, full-width digits and currency signs taken off."""
         narrow = fn("trim", fn("translate", value, text(_FULL_WIDTH[0]), text(_FULL_WIDTH[1])))
         signs = _SYMBOLS.get(self.currency, "")
         if signs:

@@ -28,6 +28,7 @@ from tierwise.lake import Lake
 from tierwise.sources.convert import Converter
 from tierwise.sources.mapping import MappedStream, Mapping_
 from tierwise.sources.records import CsvReader, ParquetReader, RawBatch
+from tierwise.sources.withdraw import REMOVED, gone, withdrawn
 
 __all__ = ["FileImport", "ImportReport", "import_file"]
 
@@ -49,7 +50,10 @@ _QUARANTINE: Final = pa.schema(
 
 @dataclass
 class ImportReport:
-    """What became of a file's rows; ``rows_read = new + replaced + duplicate + quarantined``, always."""
+    """What became of a file's rows; ``rows_read = new + replaced + duplicate + quarantined``, always.
+
+    `withdrawn` rows are none of the file's: rows it brought when its source was declared otherwise, and no longer does.
+    """
 
     source: str
     file: str
@@ -59,6 +63,7 @@ class ImportReport:
     duplicate: int = 0
     quarantined: int = 0
     kept_first: int = 0
+    withdrawn: int = 0
     blank_lines: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     encoding: str = ""
@@ -72,16 +77,23 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class FileImport:
-    """Everything an import of one file needs beside the file."""
+    """Everything an import of one file needs beside the file.
+
+    `file` is what the lake calls it; `earlier` are the imports of this file before, `superseded` those whose rows this
+    one replaces as a whole (see `tierwise.sources.withdraw`); `remapped` says that the source is declared otherwise.
+    """
 
     name: str
+    file: str
     source: Source
     definitions: Definitions
     mapping: Mapping_
     fingerprint: str
     source_hash: str
     received_at: datetime
-    remapped: bool
+    remapped: bool = False
+    earlier: tuple[int, ...] = ()
+    superseded: tuple[int, ...] = ()
 
 
 def import_file(
@@ -155,12 +167,13 @@ class _Import:
         assert report.rows_read == report.new + report.replaced + report.duplicate + report.quarantined, report
         about = {
             "source": self.work.name,
-            "file": str(self.path),
+            "file": self.work.file,
             "fingerprint": self.work.fingerprint,
             "source_hash": self.work.source_hash,
             "received_at": self.work.received_at.isoformat(),
             "report": report.as_json(),
             "replaced": sorted(self.replaced_streams),
+            "whole": self.whole,
         }
         self.lake.commit("rows", files, f"{self.import_id:08d}", about)
         return report
@@ -171,7 +184,6 @@ class _Import:
         """Convert batch after batch into the staging tables."""
         self.selects = [self.select(mapped) for mapped in self.work.mapping.streams]
         self.judging = self.judged()
-        self.converting = self.conversions()  # last: the others say what is to be converted
         for index, _ in enumerate(self.selects):
             self.engine.drop(f"staged{index}$")
         first = True
@@ -197,7 +209,6 @@ class _Import:
         }
         rows = pa.table({**renamed, "line$": batch.lines})
         self.engine.register("raw$", rows)
-        self.engine.create("typed$", self.converting, temporary=True)
         self.engine.create("judged$", self.judging, temporary=True)
         problems = (
             exp.select(col("line$"), col("problem$"))
@@ -256,7 +267,7 @@ class _Import:
         return value
 
     def typed(self, column: str, kind: Kind, formats: Sequence[str] = ()) -> exp.Expression:
-        """A file's value as a kind: a column of ``typed$``, converted once for all its uses."""
+        """A file's value as a kind: a column of `conversions`, converted once for all its uses."""
         formats = tuple(formats or self.work.source.formats.get(column, ()))
         name = self.prepared.setdefault((column, kind, formats), f"v{len(self.prepared)}$")
         return col(name, "r")
@@ -313,6 +324,9 @@ class _Import:
         rates = {name: str(rate) for name, rate in self.work.source.currency.rates.items()}
         return self.converter.rate(value, fn("upper", self.raw(currency)), rates)
 
+    def key_part(self, column: str) -> exp.Expression:
+        return exp.Coalesce(this=cast(self.raw(column), "VARCHAR"), expressions=[text("")])
+
     def customer_key(self, mapped: MappedStream) -> exp.Expression:
         assert mapped.customer is not None
         return self.value(mapped.customer, TEXT)
@@ -336,7 +350,7 @@ class _Import:
             nobody = exp.Not(this=exp.Paren(this=exp.or_(*taken)))
             branches.append((nobody, text(f"{_SEPARATOR}no_stream")))
         problem = when(branches) if branches else cast(null(), "VARCHAR")
-        return exp.select("r.*", problem.as_("problem$", quoted=True)).from_(_t("typed$", "r"))
+        return exp.select("r.*", problem.as_("problem$", quoted=True)).from_(self.conversions().subquery("r"))
 
     def checks(self, mapped: MappedStream) -> Iterator[tuple[exp.Expression, str, str]]:
         """Yield (condition that is wrong, the file's column, reason) of a stream, in the order they are judged."""
@@ -370,6 +384,9 @@ class _Import:
                 )
             if target == "amount" and mapped.stream.name in ("orders", "refunds"):
                 yield exp.LT(this=value.copy(), expression=number(0)), column, "negative"
+        keyless = all_of([_missing(self.raw(column)) for column in mapped.row_key])
+        if keyless is not None:
+            yield keyless, ", ".join(mapped.row_key), "missing"
 
     def select(self, mapped: MappedStream) -> exp.Select:
         """Return the accepted rows of the current batch as rows of a stream, with their keys and hashes."""
@@ -386,7 +403,7 @@ class _Import:
             values[target] = cast(value, physical(kind))
         inner = exp.select(*(value.as_(name, quoted=True) for name, value in values.items()), col("line$", "r"))
         if mapped.row_key:
-            key = fn("concat_ws", text("|"), *(cast(self.raw(column), "VARCHAR") for column in mapped.row_key))
+            key = fn("concat_ws", text("|"), *map(self.key_part, mapped.row_key))
         else:
             read = [name for name in self.work.mapping.native if name not in self.work.mapping.personal]
             parts = [
@@ -450,7 +467,7 @@ class _Import:
         self.engine.swap({f"staged{index}$": "numbered$"})
 
     def fate(self, index: int, mapped: MappedStream) -> exp.Select:
-        """Return each staged line with its rank: 3 new, 2 replaced, 1 changed but the first kept, 0 duplicate, -1 refused."""
+        """Return each staged line with its rank: 3 new, 2 replaced, 1 changed, first kept, 0 duplicate, -1 refused."""
         on_change = "replace" if self.work.remapped else self.work.source.on_change
         order = exp.Order(expressions=[exp.Ordered(this=col("line$", "s"))])
         window = {"partition_by": [col("row_key", "s")], "order": order}
@@ -458,7 +475,9 @@ class _Import:
             this="lag" if on_change == "replace" else "first_value", expressions=[col("content_hash", "s")]
         )
         earlier: exp.Expression = exp.Window(this=before_in_file, **window)
-        if on_change != "replace":
+        if self.has_unique_keys(index):
+            earlier = cast(null(), "VARCHAR")
+        elif on_change != "replace":
             nth = exp.Window(this=exp.RowNumber(), partition_by=[col("row_key", "s")], order=order.copy())
             earlier = when([(exp.GT(this=nth, expression=number(1)), earlier)])
         known = col("content_hash", "k")
@@ -482,6 +501,12 @@ class _Import:
         )
         return exp.select("*", cast(rank, "INTEGER").as_("rank$", quoted=True)).from_(paired.subquery("p"))
 
+    def has_unique_keys(self, index: int) -> bool:
+        """Whether no two staged rows have one key: then nothing in the file comes before anything."""
+        distinct = exp.Count(this=exp.Distinct(expressions=[col("row_key")]))
+        rows, keys = self.engine.rows(exp.select(exp.Count(this=exp.Star()), distinct).from_(_t(f"staged{index}$")))[0]
+        return bool(rows == keys)
+
     def known(self, stream: str) -> exp.Select:
         """Return the newest content hash of each row of this source that the lake has."""
         paths = [str(path) for path in self.lake.paths(stream)]
@@ -496,7 +521,7 @@ class _Import:
                 exp.EQ(this=exp.column("union_by_name"), expression=exp.true()),
             ],
         )
-        newest = fn("arg_max", col("content_hash"), col("import_id"))
+        newest = fn("nullif", fn("arg_max", col("content_hash"), col("import_id")), text(REMOVED))
         select = exp.Select(expressions=[col("row_key"), newest.as_("content_hash")]).from_(exp.Table(this=files))
         return select.where(equals(col("source"), text(self.work.name))).group_by(col("row_key"))
 
@@ -509,7 +534,7 @@ class _Import:
                 .from_(_t(name))
                 .where(exp.LT(this=col("rank$"), expression=number(0)))
             )
-            refused |= {line: key for line, key in self.engine.rows(select)}
+            refused |= dict(self.engine.rows(select))
         if not refused:
             return
         originals = self.originals(set(refused))
@@ -532,26 +557,43 @@ class _Import:
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def write(self) -> list[tuple[str, Path]]:
-        """Write the rows to keep as Parquet files of the lake: the last version of each key, if it says anything new."""
+        """Write the rows to keep as files of the lake: the last version of each key, if it says anything new."""
         self.assign_ids()
+        self.whole = True
         files = []
         for index, mapped in enumerate(self.work.mapping.streams):
             name = mapped.stream.name
-            keep = self.kept_rows(index, mapped)
+            keep = self.with_withdrawn(index, mapped, self.kept_rows(index, mapped))
             path = self.draft / f"{index}-{name}.parquet"
             self.engine.write_parquet(keep, path)
             if pq.read_metadata(path).num_rows:
                 files.append((name, path))
-                replaced = (
-                    exp.select(exp.Count(this=exp.Star()))
-                    .from_(_t(f"fate{index}$"))
-                    .where(_present(col("known_hash$")))
-                )
-                if self.engine.rows(replaced.where(exp.NEQ(this=col("known_hash$"), expression=col("content_hash"))))[
-                    0
-                ][0]:
+                changed = exp.NEQ(this=col("known_hash$"), expression=col("content_hash"))
+                if self.count(exp.select(col("line$")).from_(_t(f"fate{index}$")).where(changed)):
                     self.replaced_streams.add(name)
         return files
+
+    def count(self, select: exp.Select) -> int:
+        rows = self.engine.rows(exp.select(exp.Count(this=exp.Star())).from_(select.subquery("c")))
+        return int(rows[0][0])
+
+    def with_withdrawn(self, index: int, mapped: MappedStream, keep: exp.Select) -> exp.Expression:
+        """Add the rows that the file brought when its source was declared otherwise and that it no longer brings."""
+        work, name = self.work, mapped.stream.name
+        keys = exp.select(col("row_key")).from_(_t(f"fate{index}$"))
+        left = gone(self.lake, work.name, name, [n for n in work.earlier if n not in work.superseded], keys.copy())
+        self.whole = self.whole and (left is None or not self.count(left))
+        rows = gone(self.lake, work.name, name, work.superseded, keys)
+        found = self.count(rows) if rows is not None else 0
+        if rows is None or not found:
+            return keep
+        self.report.withdrawn += found
+        self.replaced_streams.add(name)
+        return exp.Union(
+            this=exp.select("*").from_(keep.subquery("k")),
+            expression=withdrawn(rows, mapped, self.system(mapped)),
+            distinct=False,
+        )
 
     def assign_ids(self) -> None:
         selects = [
@@ -587,31 +629,40 @@ class _Import:
             ),
         )
 
+    def system(self, mapped: MappedStream) -> dict[str, exp.Expression]:
+        """Return the columns that every row of the lake has, of a row ``k`` and its record ``a``."""
+        received = literal(self.work.received_at, INSTANT)
+        record = col("source_record_id", "a") if mapped.customer is not None else cast(null(), "BIGINT")
+        return {
+            "source": text(self.work.name),
+            "key_space": text(self.work.source.key_space),
+            "source_record_id": record,
+            "row_key": col("row_key", "k"),
+            "content_hash": col("content_hash", "k"),
+            "time": exp.Coalesce(this=col("time", "k"), expressions=[received]),
+            "received_at": received.copy(),
+            "import_id": cast(number(self.import_id), "BIGINT"),
+            "op": text("put"),
+            "fate": text("new"),
+            "line": col("line$", "k"),
+        }
+
     def kept_rows(self, index: int, mapped: MappedStream) -> exp.Select:
         newest_first = self.work.remapped or self.work.source.on_change == "replace"
         order = exp.Order(expressions=[exp.Ordered(this=col("line$", "f"), desc=newest_first)])
-        nth = exp.Window(this=exp.RowNumber(), partition_by=[col("row_key", "f")], order=order)
+        nth: exp.Expression = exp.Window(this=exp.RowNumber(), partition_by=[col("row_key", "f")], order=order)
+        if self.has_unique_keys(index):
+            nth = number(1)
         ranked = exp.select("f.*", nth.as_("nth$", quoted=True)).from_(_t(f"fate{index}$", "f"))
         says_new: exp.Expression = exp.Is(this=col("known_hash$", "k"), expression=null())
         if newest_first:
             says_new = exp.Or(
                 this=says_new, expression=exp.NEQ(this=col("known_hash$", "k"), expression=col("content_hash", "k"))
             )
-        received = literal(self.work.received_at, INSTANT)
         fate = when([(exp.Is(this=col("known_hash$", "k"), expression=null()), text("new"))], text("replaced"))
+        system = self.system(mapped) | {"fate": fate}
         select = exp.select(
-            text(self.work.name).as_("source"),
-            text(self.work.source.key_space).as_("key_space"),
-            (col("source_record_id", "a") if mapped.customer is not None else cast(null(), "BIGINT")).as_(
-                "source_record_id"
-            ),
-            col("row_key", "k"),
-            col("content_hash", "k"),
-            exp.Coalesce(this=col("time", "k"), expressions=[received]).as_("time"),
-            received.copy().as_("received_at"),
-            cast(number(self.import_id), "BIGINT").as_("import_id"),
-            text("put").as_("op"),
-            fate.as_("fate"),
+            *(value.as_(name, quoted=True) for name, value in system.items()),
             *(col(target, "k") for target in mapped.columns if target != "time"),
         ).from_(ranked.subquery("k"))
         if mapped.customer is not None:

@@ -1,4 +1,4 @@
-"""A source's declaration against the columns a file really has: which value goes where, checked before a row is read."""
+"""A source's declaration against the columns a file really has: which value goes where, checked before reading."""
 
 from __future__ import annotations
 
@@ -114,6 +114,10 @@ class _Mapper:
                         f"streams.{stream_name}",
                         "orders can be derived: {from: items, by: order_id}",
                     )
+                elif mapping.by not in source.streams[mapping.from_].columns:
+                    known = near_name(mapping.by or "", source.streams[mapping.from_].columns)
+                    what = f"`{mapping.from_}` has no column `{mapping.by}` to put its rows together by"
+                    self.report("source", what, f"streams.{stream_name}.by", known)
             elif stream is not None:
                 mapped.append(self.stream(stream, mapping, customer))
         return Mapping_(
@@ -133,6 +137,9 @@ class _Mapper:
     def has(self, column: str, path: str) -> bool:
         if column in self.native:
             return True
+        if column in self.personal:
+            self.report("source", f"`{column}` holds personal data, which is not loaded", path, "name another column")
+            return False
         self.report("source", f"the file has no column `{column}`", path, near_name(column, self.native))
         return False
 
@@ -230,7 +237,7 @@ class _Mapper:
         good = (
             expr.kind == kind
             or (expr.kind.is_number and kind.is_number)
-            or (plain and (expr.kind == TEXT or kind == TEXT))
+            or (plain and TEXT in (expr.kind, kind))
             or (plain and expr.kind.is_time and kind.is_time)
             or (plain and kind.is_time and expr.kind.is_number)
             or (kind == BOOLEAN and plain and expr.kind.is_number)

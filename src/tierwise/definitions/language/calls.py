@@ -110,9 +110,9 @@ def _integer(
     """Read a literal whole number in [least, most], or report and return None."""
     if node is None:
         return None
-    if isinstance(node, Literal) and isinstance(node.value, int) and not isinstance(node.value, bool):
-        if least <= node.value <= most:
-            return node.value
+    value = node.value if isinstance(node, Literal) else None
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
     checker.report(node, address, "argument", f"`{name}` is a whole number from {least} to {most:,}, written out")
     return None
 

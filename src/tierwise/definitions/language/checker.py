@@ -183,6 +183,7 @@ class Checker:
     # -- names ------------------------------------------------------------------------------------------------------
 
     def name(self, node: Node, name: str, address: str) -> Expr | None:
+        """Resolve a bare name about a customer."""
         scope = self.scope
         if name == "as_of":
             return AsOf(address=address)
@@ -207,6 +208,7 @@ class Checker:
         return None
 
     def column(self, node: Node, name: str, address: str, rows: Stream) -> Expr | None:
+        """Resolve a bare name about a row."""
         if name == "as_of" and self.scope.columns is None:
             return AsOf(address=address)
         if self.scope.columns is not None:
@@ -234,6 +236,7 @@ class Checker:
         return None if column is None else column.kind
 
     def parameter(self, node: Node, name: str, address: str) -> Expr | None:
+        """Resolve a parameter."""
         found = self.scope.parameters.get(name)
         if found is None:
             self.report(
@@ -245,6 +248,7 @@ class Checker:
     # -- operators --------------------------------------------------------------------------------------------------
 
     def operator(self, node: Op, address: str, rows: Stream | None) -> Expr | None:
+        """Check an operator and its operands."""
         args = [self.visit(arg, f"{address}.args.{i}".lstrip("."), rows) for i, arg in enumerate(node.args)]
         if node.op in ("and", "or", "not"):
             return self.logic(node, args, address)
@@ -266,7 +270,7 @@ class Checker:
                 for written, operand in zip(node.args[1:], exprs[1:], strict=True):
                     if result is not None:
                         result = self.arithmetic(node, node.op, result, operand, (node.args[0], written), address)
-                return result
+                return _side_by_side(result, len(exprs))
         return self.compare(node, node.op, exprs[0], exprs[1], (node.args[0], node.args[1]), address)
 
     def logic(self, node: Op, args: list[Expr | None], address: str) -> Expr | None:
@@ -283,6 +287,7 @@ class Checker:
     def chain(
         self, node: Chain, ops: tuple[str, ...], args: tuple[Node, ...], address: str, rows: Stream | None
     ) -> Expr | None:
+        """Check a chained comparison; it becomes the conjunction of its steps."""
         exprs = [self.visit(arg, f"{address}.args.{i}".lstrip("."), rows) for i, arg in enumerate(args)]
         steps = []
         for i, op in enumerate(ops):
@@ -296,6 +301,7 @@ class Checker:
     def compare(
         self, node: Node, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str
     ) -> Expr | None:
+        """Check one comparison."""
         pair = self.alike(left, right, written)
         if pair is None:
             return None
@@ -352,6 +358,7 @@ class Checker:
     def arithmetic(
         self, node: Op, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str
     ) -> Expr | None:
+        """Check an arithmetic operator on two operands."""
         if left.kind.is_time or right.kind.is_time:
             return self.time_arithmetic(node, op, left, right, written, address)
         one, two = self.as_number(left, written[0], left.address), self.as_number(right, written[1], right.address)
@@ -371,6 +378,7 @@ class Checker:
     def time_arithmetic(
         self, node: Op, op: str, left: Expr, right: Expr, written: tuple[Node, Node], address: str
     ) -> Expr | None:
+        """Check `+` and `-` with a date or an instant."""
         if left.kind.is_time and right.kind.is_time and op == "-":
             kind = FLOAT if left.kind == right.kind == INSTANT else INTEGER
             if kind == INTEGER:
@@ -397,6 +405,7 @@ class Checker:
         return None
 
     def membership(self, node: Op, op: str, left: Node, right: Node, address: str, rows: Stream | None) -> Expr | None:
+        """Check `in` and `not in`."""
         value = self.visit(left, f"{address}.args.0".lstrip("."), rows)
         inside = f"{address}.args.1".lstrip(".")
         if not isinstance(right, Items):
@@ -458,6 +467,7 @@ class Checker:
         return None
 
     def read_text(self, text: str, kind: Kind, node: Node, address: str) -> Expr | None:
+        """Read a text written out as a value of a kind, or report."""
         value: Value = None
         found = kind
         hint = ""
@@ -485,6 +495,19 @@ class Checker:
             self.report(node, address, "kind", f'"{text}" is not {_a(kind)}', hint)
             return None
         return Const(value, kind=found, address=address)
+
+
+def _side_by_side(expr: Expr | None, count: int) -> Expr | None:
+    """Return a sum or product of so many numbers as one node, so that a long one is not a deep one."""
+    if count < 3 or not isinstance(expr, Apply) or expr.function not in ("+", "*") or not expr.kind.is_number:
+        return expr
+    args: list[Expr] = []
+    left: Expr = expr
+    for _ in range(count - 1):
+        assert isinstance(left, Apply)
+        left, right = left.args
+        args.append(right)
+    return Apply(expr.function, (left, *reversed(args)), kind=expr.kind, address=expr.address)
 
 
 def _reasonable(value: Value) -> bool:

@@ -26,12 +26,19 @@ from tierwise.definitions.language.nodes import (
     Parameter,
     Span,
     walk,
-)  # fmt: skip
+)
 from tierwise.errors import Place, Problem, near_name
 
 __all__ = [
-    "MAX_CHARACTERS", "MAX_NESTING", "MAX_NODES", "SyntaxProblem", "decimal_literal", "excerpt", "parse", "problem_at",
-]  # fmt: skip
+    "MAX_CHARACTERS",
+    "MAX_NESTING",
+    "MAX_NODES",
+    "SyntaxProblem",
+    "decimal_literal",
+    "excerpt",
+    "parse",
+    "problem_at",
+]
 
 MAX_CHARACTERS: Final = 8_000
 MAX_NESTING: Final = 40
@@ -40,9 +47,22 @@ _MAX_TOKENS: Final = 4 * MAX_NODES
 
 _FULL_WIDTH: Final = {
     **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
-    "“": '"', "”": '"', "‘": "'", "’": "'", "「": '"', "」": '"', "。": ".", "、": ",", "\u3000": " ",
-    "≥": ">=", "≤": "<=", "≠": "!=", "×": "*", "÷": "/", "−": "-",
-}  # fmt: skip
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+    "「": '"',
+    "」": '"',
+    "。": ".",
+    "、": ",",
+    "\u3000": " ",
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "!=",
+    "×": "*",
+    "÷": "/",
+    "−": "-",
+}
 #: Python's keywords that mean something here, or get a refusal of their own.
 _WORDS: Final = frozenset(
     {"and", "or", "not", "in", "is", "None", "True", "False", "if", "else", "lambda", "await", "for"}
@@ -119,7 +139,12 @@ class _Parser:
 
     def run(self, rows: bool) -> Node:
         if len(self.text) > MAX_CHARACTERS:
-            self.fail(Span(0, 1), f"the expression has {len(self.text):,} characters; {MAX_CHARACTERS:,} are allowed", "limit", hint="give parts of it names of their own (tags), and use the names")  # fmt: skip
+            self.fail(
+                Span(0, 1),
+                f"the expression has {len(self.text):,} characters; {MAX_CHARACTERS:,} are allowed",
+                "limit",
+                hint="give parts of it names of their own (tags), and use the names",
+            )
         self.scan_characters()
         self.scan_tokens()
         tree = self.python_tree()
@@ -130,7 +155,12 @@ class _Parser:
         node = self.convert(tree, rows, 0)
         count = sum(1 for _ in walk(node))
         if count > MAX_NODES:
-            self.fail(Span(0, 1), f"the expression has {count:,} parts; {MAX_NODES:,} are allowed", "limit", hint="give parts of it names of their own (tags), and use the names")  # fmt: skip
+            self.fail(
+                Span(0, 1),
+                f"the expression has {count:,} parts; {MAX_NODES:,} are allowed",
+                "limit",
+                hint="give parts of it names of their own (tags), and use the names",
+            )
         return node
 
     # -- refusing ---------------------------------------------------------------------------------------------------
@@ -167,7 +197,11 @@ class _Parser:
             elif char in _FULL_WIDTH:
                 wanted = _FULL_WIDTH[char]
                 shown = "a space" if wanted == " " else f"`{wanted}`"
-                self.fail(Span(index, index + 1), f"`{char}` is a full-width or typographic character", hint=f"did you mean {shown}?")  # fmt: skip
+                self.fail(
+                    Span(index, index + 1),
+                    f"`{char}` is a full-width or typographic character",
+                    hint=f"did you mean {shown}?",
+                )
             said = said or not (char.isspace() or quote)
             index += 1
         if not said:
@@ -187,7 +221,12 @@ class _Parser:
                 span = Span(max(at, 0), max(at, 0) + len(token.string))
                 count += 1
                 if count > _MAX_TOKENS:
-                    self.fail(Span(0, 1), f"the expression has more than {_MAX_TOKENS:,} words and signs", "limit", hint="give parts of it names of their own (tags), and use the names")  # fmt: skip
+                    self.fail(
+                        Span(0, 1),
+                        f"the expression has more than {_MAX_TOKENS:,} words and signs",
+                        "limit",
+                        hint="give parts of it names of their own (tags), and use the names",
+                    )
                 if token.type == tokenize.OP and token.string in "([{":
                     depth += 1
                     if depth > MAX_NESTING + 1:
@@ -203,10 +242,20 @@ class _Parser:
                         span, f"a space is missing after {token.string}", hint="a name does not begin with a digit"
                     )
                 elif token.type == tokenize.NAME and keyword.iskeyword(token.string) and token.string not in _WORDS:
-                    self.fail(span, f"`{token.string}` is a reserved word and cannot be a name", "bad-name", hint=f'a file\'s column of this name is written column("{token.string}"); anything else needs another name')  # fmt: skip
+                    self.fail(
+                        span,
+                        f"`{token.string}` is a reserved word and cannot be a name",
+                        "bad-name",
+                        hint=f'a column so named is written column("{token.string}"); all else needs another name',
+                    )
                 elif token.type == tokenize.NAME and unicodedata.normalize("NFKC", token.string) != token.string:
                     plain = unicodedata.normalize("NFKC", token.string)
-                    self.fail(span, f"the name `{token.string}` would be read as `{plain}`", "bad-name", hint=f"write `{plain}`")  # fmt: skip
+                    self.fail(
+                        span,
+                        f"the name `{token.string}` would be read as `{plain}`",
+                        "bad-name",
+                        hint=f"write `{plain}`",
+                    )
         except (tokenize.TokenError, IndentationError):
             return  # Python's own parser says it better
 
@@ -283,7 +332,11 @@ class _Parser:
             case ast.JoinedStr():
                 self.fail(at, "f-texts are not in the language", hint='write the text in plain quotes, "…"')
             case ast.Subscript():
-                self.fail(at, "square brackets are not in the language", hint="a window is written within=\"30d\", the n-th row nth(stream.column, n)")  # fmt: skip
+                self.fail(
+                    at,
+                    "square brackets are not in the language",
+                    hint='a window is written within="30d", the n-th row nth(stream.column, n)',
+                )
         self.fail(at, f"{_spoken(tree)} not in the language")
 
     def constant(self, tree: ast.Constant, at: Span) -> Literal:
@@ -325,8 +378,16 @@ class _Parser:
             if tree.value.id == "customer":
                 return CustomerValue(tree.attr, at=at) if rows else Name(tree.attr, at=at)
             if rows:
-                self.fail(at, f"`{tree.value.id}.{tree.attr}`: inside a row's condition a column is written `{tree.attr}`, a value of its customer `customer.{tree.attr}`")  # fmt: skip
-            self.fail(at, f"`{tree.value.id}.{tree.attr}` is a value per row, not per customer", hint=f"say which one: last({tree.value.id}.{tree.attr}), sum({tree.value.id}.{tree.attr}) …")  # fmt: skip
+                self.fail(
+                    at,
+                    f"`{tree.value.id}.{tree.attr}` stands inside a condition on rows",
+                    hint=f"a column is written `{tree.attr}`, a value of the row's customer `customer.{tree.attr}`",
+                )
+            self.fail(
+                at,
+                f"`{tree.value.id}.{tree.attr}` is a value per row, not per customer",
+                hint=f"say which one: last({tree.value.id}.{tree.attr}), sum({tree.value.id}.{tree.attr}) …",
+            )
         self.fail(at, "only `stream.column`, `customer.x` and `param.x` have a point")
 
     def call(self, tree: ast.Call, at: Span, rows: bool, depth: int) -> Node:
@@ -352,7 +413,12 @@ class _Parser:
             args = tuple(self.convert(argument, rows, depth) for argument in tree.args)
             return Call(name, args, self.named(tree, rows, depth, frozenset()), at=at)
         if rows:
-            self.fail(at, f"{name}() over a stream cannot stand inside a row's condition in this version", "not-yet", hint="make it a tag, and write customer.<tag>")  # fmt: skip
+            self.fail(
+                at,
+                f"{name}() over a stream cannot stand inside a row's condition in this version",
+                "not-yet",
+                hint="make it a tag, and write customer.<tag>",
+            )
         if not tree.args:
             self.fail(at, f"{name}() needs a stream", "argument", hint=f"write {name}({_stream_form(name)})")
         stream, column = self.stream_argument(tree.args[0], name)
@@ -392,7 +458,12 @@ class _Parser:
         # a + b + c is one sum of three, so that long sums are not deep ones; the spine is walked, not recursed.
         operands = [tree.right]
         left = tree.left
-        while word in "+*" and isinstance(left, ast.BinOp) and _BINARY.get(type(left.op)) == word and not self.bracketed(left):  # fmt: skip
+        while (
+            word in "+*"
+            and isinstance(left, ast.BinOp)
+            and _BINARY.get(type(left.op)) == word
+            and not self.bracketed(left)
+        ):
             operands.append(left.right)
             left = left.left
         operands.append(left)
@@ -439,7 +510,9 @@ class _Parser:
         return node
 
 
-def problem_at(text: str, span: Span, place: Place, code: str, message: str, hint: str = "", address: str = "") -> Problem:  # fmt: skip
+def problem_at(
+    text: str, span: Span, place: Place, code: str, message: str, hint: str = "", address: str = ""
+) -> Problem:
     """Return a problem at a span of an expression that begins at `place`."""
     row = text.count("\n", 0, span.start)
     column = span.start - (text.rfind("\n", 0, span.start) + 1)
@@ -468,10 +541,17 @@ def _explain(message: str, text: str, at: int) -> tuple[str, str, str]:
 
 def _spoken(tree: ast.expr) -> str:
     names = {
-        "Lambda": "lambda is", "Dict": "{…} is", "ListComp": "a comprehension is", "GeneratorExp": "a comprehension is",
-        "SetComp": "a comprehension is", "DictComp": "a comprehension is", "NamedExpr": "`:=` is", "Await": "await is",
-        "UnaryOp": "this sign is", "Starred": "`*` is",
-    }  # fmt: skip
+        "Lambda": "lambda is",
+        "Dict": "{…} is",
+        "ListComp": "a comprehension is",
+        "GeneratorExp": "a comprehension is",
+        "SetComp": "a comprehension is",
+        "DictComp": "a comprehension is",
+        "NamedExpr": "`:=` is",
+        "Await": "await is",
+        "UnaryOp": "this sign is",
+        "Starred": "`*` is",
+    }
     return names.get(type(tree).__name__, "this is")
 
 

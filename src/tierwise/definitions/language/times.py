@@ -12,8 +12,15 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 __all__ = [
-    "CALENDAR_WORDS", "Duration", "Zone", "add_months", "calendar_days", "parse_date", "parse_duration", "parse_instant",
-]  # fmt: skip
+    "CALENDAR_WORDS",
+    "Duration",
+    "Zone",
+    "add_months",
+    "calendar_days",
+    "parse_date",
+    "parse_duration",
+    "parse_instant",
+]
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})(mo|[mhdwy])")
 _MICROS: Final = {"m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}

@@ -73,16 +73,27 @@ def nine_digits(number: float) -> float:
 def calculate(operator: str, terms: Sequence[tuple[Value, Kind]]) -> Value:
     """Return ``+ - * /`` of numbers, from the left, two at a time, each result fitted to the kind of its two operands.
 
+    Of a sum the exact operands at its beginning are added exactly, and only their sum is fitted.
+
     Example:
         >>> calculate("*", [(Decimal("19.99"), MONEY), (Decimal("0.5"), DECIMAL)])
         Decimal('9.995000')
+        >>> calculate("+", [(2**63 - 1, INTEGER), (1, INTEGER), (-1, INTEGER)])
+        9223372036854775807
     """
-    value, kind = terms[0]
+    if any(value is None for value, _ in terms):
+        return None
+    value: Any = terms[0][0]
+    kind = terms[0][1]
     for right, right_kind in terms[1:]:
         result = _result_kind(operator, kind, right_kind)
-        value = None if value is None or right is None else fit(_two(operator, value, right, result), result)
+        if operator == "+" and result != FLOAT:
+            value = Fraction(value) + Fraction(right)  # type: ignore[arg-type]
+        else:
+            value = fit(value, kind)
+            value = None if value is None else fit(_two(operator, value, right, result), result)
         kind = result
-    return value
+    return fit(value, kind)
 
 
 def _result_kind(operator: str, left: Kind, right: Kind) -> Kind:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -17,6 +18,8 @@ from tierwise.errors import BadRequest, EngineRefused, ProjectBusy
 __all__ = ["DuckEngine"]
 
 _DIALECT: Final = "duckdb"
+#: How many Python frames writing a statement may take.
+_DEEPEST: Final = 20_000
 
 
 class DuckEngine:
@@ -69,15 +72,15 @@ class DuckEngine:
 
     def execute(self, statement: exp.Expression) -> None:
         """Run a statement for its effect."""
-        self._run(statement.sql(_DIALECT, copy=False))
+        self._run(_written(statement))
 
     def rows(self, select: exp.Expression) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT as tuples."""
-        return self._run(select.sql(_DIALECT, copy=False))
+        return self._run(_written(select))
 
     def arrow(self, select: exp.Expression) -> pa.Table:
         """Return the rows of a SELECT as an Arrow table."""
-        sql = select.sql(_DIALECT, copy=False)
+        sql = _written(select)
         try:
             return self._connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
@@ -92,7 +95,7 @@ class DuckEngine:
             expression=select,
             properties=exp.Properties(expressions=[exp.TemporaryProperty()]) if temporary else None,
         )
-        found = self._run(kind.sql(_DIALECT, copy=False))
+        found = self._run(_written(kind))
         return int(found[0][0]) if found else 0
 
     def register(self, name: str, table: pa.Table) -> None:
@@ -143,7 +146,7 @@ class DuckEngine:
                 exp.CopyParameter(this=exp.var("COMPRESSION"), expression=exp.var("ZSTD")),
             ],
         )
-        self._run(copy.sql(_DIALECT, copy=False))
+        self._run(_written(copy))
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
@@ -186,18 +189,22 @@ class DuckEngine:
             statements = connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise BadRequest("sql takes one SELECT", "to change something, edit the definitions or the sources")
-            result = connection.execute(statements[0])
-            return result.to_arrow_table() if limit is None else pa.Table.from_batches(_first(result, limit))
+            relation = connection.sql(sql)
+            return (relation if limit is None else relation.limit(limit)).to_arrow_table()
         except duckdb.Error as error:
             raise BadRequest(_first_line(error), "`tierwise show tables` lists the tables and their columns") from error
         finally:
             connection.close()
 
 
-def _first(result: Any, limit: int) -> Sequence[pa.RecordBatch]:
-    table = result.to_arrow_table()
-    batches: list[pa.RecordBatch] = table.slice(0, limit).to_batches()
-    return batches or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+def _written(statement: exp.Expression) -> str:
+    """Write a statement out; deep expressions need more stack than Python gives at first."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
+    try:
+        return statement.sql(_DIALECT, copy=False)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _table(name: str) -> exp.Table:
@@ -225,7 +232,7 @@ def _connect(
 
 def _holder(message: str) -> str:
     start = message.find("PID ")
-    return message[start:].split(")")[0].split(".")[0] if start >= 0 else f"not process {os.getpid()}"
+    return message[start:].split(")", 1)[0].split(".", 1)[0] if start >= 0 else f"not process {os.getpid()}"
 
 
 def _first_line(error: duckdb.Error) -> str:

@@ -1,0 +1,132 @@
+"""What every command shares: the project it is about, the language, and how answers and errors are printed."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+import tierwise
+from tierwise.errors import TierwiseError
+from tierwise.project import Project
+
+__all__ = ["CONTEXT", "Context", "plain"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """The global options of one command."""
+
+    folder: str
+    json: bool
+    language: str
+
+    def open(self) -> Project:
+        """Open the project."""
+        return tierwise.open(self.folder)
+
+    def word(self, zh: str, en: str) -> str:
+        """Return the word of the language."""
+        return zh if self.language == "zh" else en
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def print_json(self, value: object) -> None:
+        """Print one JSON document."""
+        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+    def say(self, text: str = "") -> None:
+        """Print a line for people."""
+        _console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, rows: pa.Table, columns: list[str] | None = None, titles: dict[str, str] | None = None) -> None:
+        """Print an Arrow table for people, or as JSON."""
+        if self.json:
+            self.print_json(rows.to_pylist())
+            return
+        self.rows(rows.to_pylist(), columns or rows.column_names, titles or {})
+
+    def rows(self, rows: list[dict[str, Any]], columns: list[str], titles: dict[str, str]) -> None:
+        """Print rows as a table, numbers to the right."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            numeric = bool(rows) and all(isinstance(row.get(column), int | float | Decimal | None) for row in rows)
+            table.add_column(titles.get(column, column), justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(row.get(column), column) for column in columns))
+        _console().print(table)
+
+    # -- errors -----------------------------------------------------------------------------------------------------
+
+    def fail(self, error: TierwiseError) -> None:
+        """Print what was refused, and what to do."""
+        if self.json:
+            self.print_json({"error": error.as_json()})
+        else:
+            sys.stderr.write(f"{error}\n")
+
+    def fail_unexpected(self, message: str, hint: str) -> None:
+        """Print that something of ours broke."""
+        if self.json:
+            self.print_json({"error": {"code": "bug", "message": message, "hint": hint}})
+        else:
+            sys.stderr.write(f"{message}\n  {hint}\n")
+
+
+CONTEXT: Final[ContextVar[Context]] = ContextVar("context", default=Context(".", False, "en"))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: instants in UTC with Z, decimals as texts, no number that is none."""
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        return moment.isoformat() + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _cell(value: Any, column: str) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "✓" if value else "–"
+    if isinstance(value, float) and column == "share":
+        return f"{value:.1%}"
+    if isinstance(value, int):
+        return f"{value:,}" if not column.endswith("_id") else str(value)
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return str(value).replace("[", "\\[")
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else 160
+    return Console(file=sys.stdout, width=width, highlight=False)
+
+
+def user() -> str:
+    """Return who is at the keyboard, for the records."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,94 @@
+"""Computing: run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tierwise.cli.context import CONTEXT, Context
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+
+
+def run(
+    as_of: str = typer.Option("", help="now, latest row, a date or an instant; by default what tierwise.yaml says."),
+    no_import: bool = typer.Option(False, "--no-import", help="Compute from what the lake has; read no file."),
+) -> None:
+    """Import what is new, put every customer in their tiers, record who moved."""
+    context = CONTEXT.get()
+    with context.open() as project, _bar() as bar:
+        task = bar.add_task("", total=None)
+
+        def progress(step: str, done: int, total: int) -> None:
+            bar.update(task, description=step, completed=done, total=total or None)
+
+        report = project.run(as_of or None, progress, not no_import)
+    if context.json:
+        context.print_json(report)
+    else:
+        _report(context, report)
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty())
+
+
+def _report(context: Context, report: dict[str, Any]) -> None:
+    imports = [one for one in report["imports"] if one["state"] != "unchanged"]
+    if imports:
+        columns = ["source", "file", "rows_read", "new", "replaced", "duplicate", "quarantined"]
+        context.rows(imports, columns, {"rows_read": "read"})
+        _reasons(context, imports)
+    unchanged = len(report["imports"]) - len(imports)
+    if unchanged:
+        context.say(context.word(f"{unchanged} 个文件没有变化", f"{unchanged} files unchanged"))
+    withheld = sorted({column for one in imports for column in one["personal_columns_not_loaded"]})
+    if withheld:
+        words = context.word("个人信息列未载入：", "personal columns not loaded: ")
+        context.say(words + ", ".join(withheld))
+    if report["refunds_without_order"]:
+        n = report["refunds_without_order"]
+        context.say(context.word(f"{n:,} 笔退款没有指明已知订单", f"{n:,} refunds name no known order and change none"))
+    for gap in report["never_matched"]:
+        words = context.word("没有客户的等级：", "a tier that matched nobody: ")
+        context.say(f"{words}{gap['tiering']}.{gap['tier']}")
+    for warning in report["warnings"]:
+        context.say(warning)
+    context.say()
+    context.say(
+        context.word(
+            f"{report['customers']:,} 位客户，截至 {report['as_of']} UTC，快照 {report['snapshot_id']}",
+            f"{report['customers']:,} customers as of {report['as_of']} UTC, snapshot {report['snapshot_id']}",
+        )
+    )
+    moved = ", ".join(f"{cause} {count:,}" for cause, count in report["changes"].items())
+    if not report["recorded"]:
+        context.say(
+            context.word(
+                "早于最近一次记录：只计算，不记录变动", "earlier than the newest record: computed, no change recorded"
+            )
+        )
+    else:
+        none = context.word("没有变动", "nobody moved")
+        context.say(context.word("变动：", "changes recorded: ") + (moved or none))
+
+
+def _reasons(context: Context, imports: list[dict[str, Any]]) -> None:
+    total: dict[str, int] = {}
+    for one in imports:
+        for reason, count in one["reasons"].items():
+            total[reason] = total.get(reason, 0) + count
+    if total:
+        shown = ", ".join(f"{reason} {count:,}" for reason, count in sorted(total.items(), key=lambda item: -item[1]))
+        words = context.word("隔离原因：", "quarantined because: ")
+        context.say(f"{words}{shown}  (tierwise export quarantine --to FILE.csv)")
