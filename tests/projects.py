@@ -10,7 +10,10 @@ from typing import Any, Final
 
 import tierwise
 from tierwise.errors import Problem
+from tierwise.lake import Lake
 from tierwise.project import Project
+from tierwise.sources.collect import import_sources
+from tierwise.sources.importer import ImportReport
 
 NOW: Final = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)  # noon in Shanghai
 ORDERS: Final = """\
@@ -80,9 +83,22 @@ class Brand:
         with self.open(day) as project:
             return project.run(**options)
 
+    def receive(self, day: float = 0) -> list[ImportReport]:
+        """Import the sources and compute nothing, which is quick."""
+        at = (NOW + timedelta(days=day)).replace(tzinfo=None)
+        with self.open() as project:
+            quarantine, assign = self.folder / "store" / "quarantine", project.store.ids.assign
+            return import_sources(project.definitions, project.lake, quarantine, assign, at)
+
     def imports(self, day: float = 0) -> list[dict[str, int]]:
-        """Run; return what became of each file's rows, zeros left out."""
-        return [counted(report) for report in self.run(day)["imports"]]
+        """Import the sources; return what became of each file's rows, zeros left out."""
+        return [counted(report.as_json()) for report in self.receive(day)]
+
+    def received(self, stream: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Return the lake's rows of a stream, in the order of their lines."""
+        found = Lake(self.folder / "lake").read(stream)
+        rows = found.sort_by("line").select(list(columns)).to_pylist() if found is not None else []
+        return [tuple(row.values()) for row in rows]
 
     def problems(self) -> list[Problem]:
         with self.open() as project:

@@ -346,8 +346,11 @@ class Project:
         return self.engine.arrow(select.order_by(order) if order else select)
 
     def _quarantined(self) -> pa.Table:
-        committed = [entry.number for entry in self.lake.entries("rows") if entry.about["report"]["quarantined"]]
-        paths = [self._quarantine / f"{number:08d}.parquet" for number in committed]
+        newest: dict[tuple[str, str], int] = {}  # a file is always read whole: its last reading counts
+        for entry in self.lake.entries("rows"):
+            bad = entry.about["report"]["quarantined"]
+            newest[entry.about["source"], entry.about["file"]] = entry.number if bad else 0
+        paths = [self._quarantine / f"{number:08d}.parquet" for number in sorted(newest.values())]
         found = [pq.read_table(path) for path in paths if path.is_file()]
         names = ("source", "file", "line", "column", "reason", "detail", "original", "import_id", "received_at")
         return pa.concat_tables(found) if found else pa.table({name: pa.array([], pa.string()) for name in names})

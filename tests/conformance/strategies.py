@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.conformance.writer import KINDS, Writer
 from tests.conformance.worlds import Case, around, at
+from tests.conformance.writer import KINDS, Writer
 from tierwise.definitions.language.reference import Row
 from tierwise.definitions.language.times import Zone
 
@@ -46,8 +46,8 @@ _AGES: Final = (
 VALUES: Final[dict[str, Sequence[Any]]] = {
     "boolean": (True, False, None),
     "integer": (0, 1, 2, 5, -3, 18, 2**63 - 1, -(2**63), 9007199254740993, None),
-    "decimal": tuple(Decimal(x) for x in ("0", "0.000001", "1.5", "-2.25", "19.9", "999999999999.999999", "-999999999999.999999")) + (None,),
-    "money": tuple(Decimal(x) for x in ("0.00", "0.01", "10.00", "19.90", "-5.00", "50.00", "100.50", "9999999999999999.99", "-9999999999999999.99")) + (None,),
+    "decimal": (*tuple(Decimal(x) for x in ("0", "0.000001", "1.5", "-2.25", "19.9", "999999999999.999999", "-999999999999.999999")), None),
+    "money": (*tuple(Decimal(x) for x in ("0.00", "0.01", "10.00", "19.90", "-5.00", "50.00", "100.50", "9999999999999999.99", "-9999999999999999.99")), None),
     "float": (0.0, 0.5, -0.25, 1.5, 3.0, 1024.0009765625, 1e300, 2.0**-1000, None),
     "text": ("app", "store", "App", "", "微信", "Straße", "İstanbul", "ΑΣ", "é", "a\nb", "o'ne", "\\", '"', "👍", "_", "10", None),
     "date": (
@@ -56,7 +56,12 @@ VALUES: Final[dict[str, Sequence[Any]]] = {
     ),
     "instant": (*_SPECIAL_TIMES, at("1987-05-03 16:00"), at("1900-01-01 00:00"), at("2150-07-01 00:00"), datetime.min, datetime.max, at("9999-12-31 16:00"), None),
 }  # fmt: skip
-_MILD: Final = {"money": VALUES["money"][:7], "integer": VALUES["integer"][:6], "decimal": VALUES["decimal"][:5], "float": VALUES["float"][:6]}
+_MILD: Final = {
+    "money": VALUES["money"][:7],
+    "integer": VALUES["integer"][:6],
+    "decimal": VALUES["decimal"][:5],
+    "float": VALUES["float"][:6],
+}
 
 _STREAM_KINDS: Final = {
     "orders": {"order_id": "order", "amount": "money", "coupon_amount": "money", "channel": "text", "cancelled": "boolean"},
@@ -93,9 +98,20 @@ def _rows(pick: _Pick, stream: str, times: Sequence[datetime], mild: bool, count
         time = pick(times)
         for column, kind in _STREAM_KINDS[stream].items():
             if kind == "order":
-                values[column] = f"o{start + index}" if stream == "orders" else pick((*(f"o{k}" for k in range(12)), None))
+                values[column] = (
+                    f"o{start + index}" if stream == "orders" else pick((*(f"o{k}" for k in range(12)), None))
+                )
             elif column == "left_at":
-                values[column] = pick((None, time, time + timedelta(microseconds=30), time + timedelta(minutes=90), time + timedelta(days=40), datetime.max))
+                values[column] = pick(
+                    (
+                        None,
+                        time,
+                        time + timedelta(microseconds=30),
+                        time + timedelta(minutes=90),
+                        time + timedelta(days=40),
+                        datetime.max,
+                    )
+                )
             elif stream == "refunds" and kind == "money":
                 values[column] = pick((*_MILD["money"], None))
             else:
@@ -127,7 +143,12 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
     records = {customer: _records(pick, times, mild) for customer in customers}
     writer = Writer(pick, depth)
     written = {f"t{index}": writer.tag(f"t{index}", pick(KINDS)) for index in range(tags // 2)}
-    tierings = {"grade": {"ordered": True, "tiers": {"gold": writer.write("boolean"), "silver": writer.write("boolean"), "none": "otherwise"}}}
+    tierings = {
+        "grade": {
+            "ordered": True,
+            "tiers": {"gold": writer.write("boolean"), "silver": writer.write("boolean"), "none": "otherwise"},
+        }
+    }
     segments = {"vips": writer.write("boolean")}
     writer.memberships = True
     written |= {f"u{index}": writer.tag(f"u{index}", pick(KINDS)) for index in range(tags - len(written))}
@@ -140,8 +161,18 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
         zone=zone.name,
         segments=segments,
         tierings=tierings,
-        parameters={"p": {"type": "integer", "default": 2}, "share": {"type": "decimal", "default": "0.5"}, "span": {"type": "duration", "default": "2mo"}},
-        lookups={"band": {"app": {"rate": 3, "name": "App", "known": True}, "微信": {"rate": None, "name": "W", "known": None}, "": {"rate": 0, "name": "", "known": False}}},
+        parameters={
+            "p": {"type": "integer", "default": 2},
+            "share": {"type": "decimal", "default": "0.5"},
+            "span": {"type": "duration", "default": "2mo"},
+        },
+        lookups={
+            "band": {
+                "app": {"rate": 3, "name": "App", "known": True},
+                "微信": {"rate": None, "name": "W", "known": None},
+                "": {"rate": 0, "name": "", "known": False},
+            }
+        },
         moments=[pick([time for time in times if time > as_of]), pick([time for time in times if time < as_of])],
     )
 
@@ -149,6 +180,9 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
 def _records(pick: _Pick, times: Sequence[datetime], mild: bool) -> list[Row]:
     rows = []
     for index in range(pick((0, 1, 1, 2, 3))):
-        values = {name: pick((*_MILD[kind], None) if mild and kind in _MILD else VALUES[kind]) for name, kind in _RECORD_KINDS.items()}
+        values = {
+            name: pick((*_MILD[kind], None) if mild and kind in _MILD else VALUES[kind])
+            for name, kind in _RECORD_KINDS.items()
+        }
         rows.append(Row(pick(times), f"c{index}", values))
     return rows

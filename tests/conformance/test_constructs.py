@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.truths import FORMS, MEMBERSHIP, NOTHING, OPTIONS, PEOPLE, POPULATION, RANKED, SCALARS, STREAM, TRIED
+from tests.conformance.truths import (
+    FORMS,
+    MEMBERSHIP,
+    NOTHING,
+    OPTIONS,
+    PEOPLE,
+    POPULATION,
+    RANKED,
+    SCALARS,
+    STREAM,
+    TRIED,
+)
 from tests.conformance.worlds import Case, catalogue_of, engine_of, reference_of, same, spines
 from tierwise.definitions.language.functions import FUNCTIONS, STREAM_OPTIONS
 from tierwise.definitions.language.kinds import Kind
@@ -66,7 +77,9 @@ def _answers(world: str) -> Answers:
     with engine_of(case, catalogue) as engine:
         for spine, rows in spines(case, catalogue, engine, list(names)).items():
             now = {line["customer_id"]: line for line in rows if line["as_of"] == case.as_of}
-            values[spine] = {text: [now[c][name] if c in now else None for c in case.customers] for name, text in names.items()}
+            values[spine] = {
+                text: [now[c][name] if c in now else None for c in case.customers] for name, text in names.items()
+            }
             values[spine]["asked"] = [c in now for c in case.customers]
     return Answers({text: named_cell(catalogue, name).kind for name, text in names.items()}, values)
 
@@ -83,7 +96,11 @@ def test_truth(world: str, text: str) -> None:
     for who, values in answers.values.items():
         asked = values.get("asked", [True] * len(truth))
         for customer, (value, true, was_asked) in enumerate(zip(values[text], truth, asked, strict=True), 1):
-            wanted = type(value)(true) if kind.name in ("decimal", "money") and value is not None and true is not None else true
+            wanted = (
+                type(value)(true)
+                if kind.name in ("decimal", "money") and value is not None and true is not None
+                else true
+            )
             assert not was_asked or same(kind, value, wanted), f"{who}, customer {customer}: {value!r} is not {true!r}"
 
 
@@ -130,7 +147,26 @@ def test_every_calendar_word_has_a_case() -> None:
 
 @pytest.mark.parametrize(
     "operator",
-    ["and", "or", "not", "+", "-", "*", "/", "neg", "==", "!=", "<", "<=", ">", ">=", "in", "not_in", "missing", "present"],
+    [
+        "and",
+        "or",
+        "not",
+        "+",
+        "-",
+        "*",
+        "/",
+        "neg",
+        "==",
+        "!=",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "in",
+        "not_in",
+        "missing",
+        "present",
+    ],
 )
 def test_every_operator_has_a_case(operator: str) -> None:
     assert (operator, "", "") in USES

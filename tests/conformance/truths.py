@@ -10,7 +10,19 @@ from typing import Any, Final
 from tests.conformance.worlds import Case, at, row
 from tierwise.definitions.language.reference import Row
 
-__all__ = ["AS_OF", "FORMS", "MEMBERSHIP", "NOTHING", "OPTIONS", "PEOPLE", "POPULATION", "RANKED", "ROWS", "SCALARS", "STREAM"]
+__all__ = [
+    "AS_OF",
+    "FORMS",
+    "MEMBERSHIP",
+    "NOTHING",
+    "OPTIONS",
+    "PEOPLE",
+    "POPULATION",
+    "RANKED",
+    "ROWS",
+    "SCALARS",
+    "STREAM",
+]
 
 #: Monday, 15 June 2026, noon in Shanghai.
 AS_OF: Final = at("2026-06-15 04:00")
@@ -90,7 +102,7 @@ TRIED: Final = (
     "", "where=1 < n < 5", 'within="6d"', 'ago="6d..400d"', 'since="2026-06-10"', 'since="2026-06-10 08:59"', "since=first(s.i)",
     'until="2026-05-20"', 'until="2026-05-20 09:00"', "until=first(s.d)", 'on="this month"', "latest=3", 'where=t == "w"',
 )  # fmt: skip
-OPTIONS["where=t == \"w\""] = ""
+OPTIONS['where=t == "w"'] = ""
 
 _Y: Final = 24.0
 #: Each form of each function: of all seven rows, of a to d, of e to g, of nothing.
@@ -111,7 +123,7 @@ FORMS: Final[dict[str, tuple[Any, Any, Any, Any]]] = {
     "first(s.m)": (Decimal("10.00"), Decimal("10.00"), Decimal("-1.00"), None),
     "first(s.time)": (_at("2025-11-05 10:00"), _at("2025-11-05 10:00"), _at("2026-06-10 09:00"), None),
     "last(s.m)": (Decimal("6.00"), Decimal("4.00"), Decimal("6.00"), None),
-    "last(s.b)": (True, False, True, None),
+    "last(s.b)": (True, True, True, None),
     "nth(s.n, 2)": (7, 7, 2, None),
     "nth(s.n, 4)": (3, None, None, None),
     "top(s.t)": ("x", "x", "y", None),
@@ -293,17 +305,21 @@ RANKED: Final = Case(
     tierings={"grade": {"ordered": True, "tiers": {"gold": "last(s.n) >= 40", "silver": "last(s.n) >= 20", "none": "otherwise"}}},
     segments={"many": "last(s.n) > 15"},
 )  # fmt: skip
-_STD: Final = (104 / 1) ** 0.5  # of 10, 20, 20, 40, 30: mean 24, squares 196 + 16 + 16 + 256 + 36 = 520, a fifth of it 104
+_STD: Final = (
+    104 / 1
+) ** 0.5  # of 10, 20, 20, 40, 30: mean 24, squares 196 + 16 + 16 + 256 + 36 = 520, a fifth of it 104
 
 #: Expression → of customers 1 to 6. In order the values are 10, 20, 20, 30, 40.
 POPULATION: Final[dict[str, Sequence[Any]]] = {
     "ntile(last(s.n), 2)": (1, 1, 1, 2, 2, None),  # the cut point is 20
     'ntile(last(s.n), 2, best="low")': (2, 2, 2, 1, 1, None),
     "ntile(last(s.n), 4)": (1, 1, 1, 4, 3, None),  # 20, 20, 30
+    "ntile(last(s.n), 2, by=last(s.t))": (1, 1, 1, 2, 1, None),  # of x 20
+    "ntile(last(s.n), 2, among=last(s.n) < 40)": (1, 1, 1, None, 2, None),
     "quintile(last(s.n))": (1, 2, 2, 5, 4, None),  # 10, 20, 20, 30: two below 20 … one below 20
     'quintile(last(s.n), best="low")': (5, 4, 4, 1, 2, None),
-    "quintile(last(s.n), among=last(s.n) > 15)": (None, 1, 1, 5, 4, None),  # of 20, 20, 30, 40: 20, 20, 30, 40
-    "quintile(last(s.n), by=last(s.t))": (1, 2, 2, 5, 1, None),  # of 10, 20, 20, 40: 10, 20, 20, 40
+    "quintile(last(s.n), among=last(s.n) > 15)": (None, 1, 1, 4, 3, None),  # of 20, 20, 30, 40: 20, 20, 30, 40
+    "quintile(last(s.n), by=last(s.t))": (1, 2, 2, 4, 1, None),  # of 10, 20, 20, 40: 10, 20, 20, 40
     "percent_rank(last(s.n))": (0.0, 0.2, 0.2, 0.8, 0.6, None),
     'percent_rank(last(s.n), best="low")': (0.8, 0.4, 0.4, 0.0, 0.2, None),
     "percent_rank(last(s.n), by=last(s.t))": (0.0, 0.25, 0.25, 0.75, 0.0, None),

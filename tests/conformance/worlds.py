@@ -28,7 +28,18 @@ from tierwise.engine.snapshot import Snapshot, Spine, customers, everyone, momen
 from tierwise.errors import TierwiseError
 from tierwise.lake import Lake
 
-__all__ = ["ATTRIBUTES", "COLUMNS", "Case", "at", "catalogue_of", "differences", "engine_of", "reference_of", "row", "spines"]
+__all__ = [
+    "ATTRIBUTES",
+    "COLUMNS",
+    "Case",
+    "at",
+    "catalogue_of",
+    "differences",
+    "engine_of",
+    "reference_of",
+    "row",
+    "spines",
+]
 
 #: The columns of the stream `s` that every case declares: one of each kind.
 COLUMNS: Final = {
@@ -89,7 +100,9 @@ def catalogue_of(case: Case) -> Catalogue:
         {"name": "case", "timezone": case.zone},
         sources={"crm": {"file": "crm.csv", "streams": {"customers": {"columns": attributes}}}},
         streams={"s": {"columns": COLUMNS}},
-        lookups={name: {"file": f"{name}.csv", "key": "key", "types": _types(rows)} for name, rows in case.lookups.items()},
+        lookups={
+            name: {"file": f"{name}.csv", "key": "key", "types": _types(rows)} for name, rows in case.lookups.items()
+        },
         tags=case.tags,
         segments=case.segments,
         tierings=case.tierings,
@@ -98,7 +111,9 @@ def catalogue_of(case: Case) -> Catalogue:
     assert definitions is not None and not problems, "\n".join(map(str, problems))
     columns = {name: ["key", *_types(rows)] for name, rows in case.lookups.items()}
     catalogue, problems = check(definitions, columns)
-    assert catalogue is not None, "\n".join(f"{problem.place if hasattr(problem, 'place') else ''}{problem}" for problem in problems)
+    assert catalogue is not None, "\n".join(
+        f"{problem.place if hasattr(problem, 'place') else ''}{problem}" for problem in problems
+    )
     return catalogue
 
 
@@ -198,7 +213,13 @@ def _lake(case: Case, catalogue: Catalogue, folder: Path) -> Lake:
 
 def _table(rows: Mapping[int, Sequence[Row]], columns: Sequence[Any]) -> pa.Table:
     own = {c.name: _ARROW[c.kind.name] for c in columns if not c.computed and not c.origin}
-    system = {"source": "test", "key_space": "default", "received_at": datetime(2100, 1, 1), "import_id": 1, "op": "put"}
+    system = {
+        "source": "test",
+        "key_space": "default",
+        "received_at": datetime(2100, 1, 1),
+        "import_id": 1,
+        "op": "put",
+    }
     listed = [
         {**system, **r.values, "source_record_id": customer, "row_key": r.row_key, "time": r.time}
         for customer, found in rows.items()
@@ -225,7 +246,9 @@ def spines(
     some = list(case.customers)[: max(1, len(case.customers) // 2)]
     found["customers"] = answer(customers(some, case.as_of))
     asked = [(c, moment) for moment in (*case.moments, case.as_of) for c in reversed(case.customers)]
-    table = pa.table({"customer_id": [c for c, _ in asked], "as_of": pa.array([m for _, m in asked], pa.timestamp("us"))})
+    table = pa.table(
+        {"customer_id": [c for c, _ in asked], "as_of": pa.array([m for _, m in asked], pa.timestamp("us"))}
+    )
     found["moments"] = answer(moments(table), kept)
     return found
 
@@ -263,7 +286,9 @@ def differences(case: Case) -> list[str]:
                     if not same(kind, line[name], value):
                         said = case.tags.get(name) or case.segments.get(name) or case.tierings.get(name)
                         moment = "" if as_of == case.as_of else f" at {as_of}"
-                        found.append(f"{spine} {customer}{moment}: {name} ({kind}) engine {line[name]!r} reference {value!r}: {said}")
+                        found.append(
+                            f"{spine} {customer}{moment}: {name} ({kind}) engine {line[name]!r} reference {value!r}: {said}"
+                        )
         if len(answers["everyone"]) != len(case.customers):
             found.append("not everyone is there")
     return found

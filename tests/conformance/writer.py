@@ -9,7 +9,21 @@ from typing import Any, Final
 __all__ = ["KINDS", "Writer"]
 
 #: The kinds a tag is written of, conditions and whole numbers more often.
-KINDS: Final = ("boolean", "boolean", "boolean", "integer", "integer", "float", "float", "money", "decimal", "text", "date", "instant", "list")
+KINDS: Final = (
+    "boolean",
+    "boolean",
+    "boolean",
+    "integer",
+    "integer",
+    "float",
+    "float",
+    "money",
+    "decimal",
+    "text",
+    "date",
+    "instant",
+    "list",
+)
 _NUMBERS: Final = ("integer", "money", "decimal", "float")
 _COLUMNS: Final[dict[str, dict[str, str]]] = {
     "orders": {"amount": "money", "kept_amount": "money", "coupon_amount": "money", "channel": "text", "cancelled": "boolean", "kept": "boolean", "time": "instant"},
@@ -30,7 +44,19 @@ _LITERALS: Final[dict[str, Sequence[str]]] = {
     "date": ('"2026-03-01"', '"2026-02-28"', '"2024-02-29"', '"2025-12-31"'),
     "instant": ('"2026-03-01 08:00"', '"2026-03-29T01:00:00Z"', '"2025-10-26 01:30"', '"2026-01-31 23:59:59.999999"'),
 }  # fmt: skip
-_DURATIONS: Final = ('"30m"', '"1d"', '"7d"', '"30d"', '"90d"', '"2w"', '"1mo"', '"2mo"', '"1y"', '"400d"', "param.span")
+_DURATIONS: Final = (
+    '"30m"',
+    '"1d"',
+    '"7d"',
+    '"30d"',
+    '"90d"',
+    '"2w"',
+    '"1mo"',
+    '"2mo"',
+    '"1y"',
+    '"400d"',
+    "param.span",
+)
 _DAYS: Final = ('"0d"', '"1d"', '"30d"', '"2w"', '"1mo"', '"13mo"', '"1y"', '"200y"')
 _SPANS: Final = ('"30d..90d"', '"0d..1d"', '"1mo..2mo"', '"7d..1mo"', '"1w..52w"')
 _WORDS: Final = (
@@ -84,7 +110,12 @@ class Writer:
             literals = ()
         options = [*names, *(self.pick([literals]) if literals else [])]
         if not options:
-            return {"date": f"{customer}birth_date", "instant": "as_of", "float": f"{customer}ratio", "list": "top(s.t, n=2)"}[kind]
+            return {
+                "date": f"{customer}birth_date",
+                "instant": "as_of",
+                "float": f"{customer}ratio",
+                "list": "top(s.t, n=2)",
+            }[kind]
         return str(self.pick(options))
 
     # -- over a stream ----------------------------------------------------------------------------------------------
@@ -97,10 +128,21 @@ class Writer:
             calls = ["exists({s})", "exists({s})"]
         elif kind == "integer":
             any_column = self.pick(tuple(_COLUMNS[stream]))
-            calls = ["count({s})", "days({s})", f"distinct({{s}}.{any_column})", 'streak({s}, every="%s")' % self.pick(("1d", "1w", "1mo", "3mo", "1y"))]
+            calls = [
+                "count({s})",
+                "days({s})",
+                f"distinct({{s}}.{any_column})",
+                'streak({{s}}, every="{}")'.format(self.pick(("1d", "1w", "1mo", "3mo", "1y"))),
+            ]
         elif kind == "float":
             of = self.write("boolean", stream, depth - 1)
-            calls = [f"share({{s}}, of={of})", "avg_gap({s})", "min_gap({s})", "max_gap({s})", 'score({s}, half_life="%s")' % self.pick(("1d", "30d", "12h"))]
+            calls = [
+                f"share({{s}}, of={of})",
+                "avg_gap({s})",
+                "min_gap({s})",
+                "max_gap({s})",
+                'score({{s}}, half_life="{}")'.format(self.pick(("1d", "30d", "12h"))),
+            ]
             numbers = [name for name, own in _COLUMNS[stream].items() if own in _NUMBERS]
             calls += [f"avg({{s}}.{name})" for name in numbers]
         for column in columns:
@@ -112,7 +154,11 @@ class Writer:
             if kind not in ("boolean",):
                 calls += [f"min({{s}}.{column})", f"max({{s}}.{column})"]
         if not calls:
-            return self.aggregate(kind, row, depth) if any(kind in own.values() for own in _COLUMNS.values()) else self.leaf(kind, row)
+            return (
+                self.aggregate(kind, row, depth)
+                if any(kind in own.values() for own in _COLUMNS.values())
+                else self.leaf(kind, row)
+            )
         call = str(self.pick(calls)).replace("{s}", stream)
         return self.with_options(call, stream, depth)
 
@@ -126,7 +172,22 @@ class Writer:
 
     def with_options(self, call: str, stream: str, depth: int) -> str:
         options = []
-        for name in self.pick(((), (), ("where",), ("within",), ("where", "within"), ("ago",), ("on",), ("since",), ("until",), ("since", "until"), ("latest",), ("where", "latest"))):
+        for name in self.pick(
+            (
+                (),
+                (),
+                ("where",),
+                ("within",),
+                ("where", "within"),
+                ("ago",),
+                ("on",),
+                ("since",),
+                ("until",),
+                ("since", "until"),
+                ("latest",),
+                ("where", "latest"),
+            )
+        ):
             match name:
                 case "where":
                     options.append(f"where={self.write('boolean', stream, max(depth, 1))}")
@@ -140,12 +201,24 @@ class Writer:
                     options.append(f"latest={self.pick((1, 2, 3))}")
                 case _:
                     kind = self.pick(("date", "instant"))
-                    bound = self.pick(_LITERALS[kind]) if self.pick((True, False)) else self.write(kind, "", min(depth, 1))
+                    bound = (
+                        self.pick(_LITERALS[kind]) if self.pick((True, False)) else self.write(kind, "", min(depth, 1))
+                    )
                     options.append(f"{name}={bound}")
         return f"{call[:-1]}, {', '.join(options)})" if options else call
 
     def listed(self, row: str, depth: int) -> str:
-        stream, column = self.pick((("orders", "channel"), ("events", "type"), ("s", "t"), ("s", "n"), ("s", "d"), ("s", "f"), ("orders", "amount")))
+        stream, column = self.pick(
+            (
+                ("orders", "channel"),
+                ("events", "type"),
+                ("s", "t"),
+                ("s", "n"),
+                ("s", "d"),
+                ("s", "f"),
+                ("orders", "amount"),
+            )
+        )
         by = f", by={self.by(stream)}" if self.pick((True, False)) else ""
         return self.with_options(f"top({stream}.{column}{by}, n={self.pick((2, 3))})", stream, depth)
 
@@ -190,7 +263,11 @@ class Writer:
     def texts(self, row: str, depth: int) -> str:
         name = self.pick(("contains", "startswith", "matches"))
         x = self.write("text", row, depth)
-        return f'{name}({x}, "{self.pick(_PATTERNS)}")' if name == "matches" else f"{name}({x}, {self.write('text', row, 0)})"
+        return (
+            f'{name}({x}, "{self.pick(_PATTERNS)}")'
+            if name == "matches"
+            else f"{name}({x}, {self.write('text', row, 0)})"
+        )
 
     def birthday(self, row: str, depth: int) -> str:
         return f"anniversary({self.write(self.pick(('date', 'instant')), row, depth)}, within={self.pick(_DAYS[1:])})"
@@ -198,7 +275,17 @@ class Writer:
     def membership(self, row: str, depth: int) -> str:
         if not self.memberships or row:
             return self.comparison(row, depth)
-        return str(self.pick(('segment("vips")', 'tier("grade") == "gold"', 'tier("grade") in ("gold", "none")', 'at_least("grade", "silver")', 'tier("grade") != "silver"')))
+        return str(
+            self.pick(
+                (
+                    'segment("vips")',
+                    'tier("grade") == "gold"',
+                    'tier("grade") in ("gold", "none")',
+                    'at_least("grade", "silver")',
+                    'tier("grade") != "silver"',
+                )
+            )
+        )
 
     def standing(self, row: str, depth: int) -> str:
         """A comparison with a population, of boolean kind."""
@@ -206,7 +293,9 @@ class Writer:
             return self.comparison(row, depth)
         name = self.pick(("in_top", "above_mean"))
         x = self.write(self.pick(_NUMBERS), row, depth)
-        size = self.pick((", n=1", ", n=2", ", percent=20", ", percent=50.5", ", percent=100")) if name == "in_top" else ""
+        size = (
+            self.pick((", n=1", ", n=2", ", percent=20", ", percent=50.5", ", percent=100")) if name == "in_top" else ""
+        )
         return f"{name}({x}{size}{self.population(depth)})"
 
     def population(self, depth: int) -> str:
@@ -225,8 +314,15 @@ class Writer:
         name = self.pick(("coalesce", "case", "least", "greatest"))
         if kind in ("boolean",) and name in ("least", "greatest"):
             name = "case"
-        below = {"float": ("integer", "float"), "decimal": ("integer", "money", "decimal"), "money": ("integer", "money")}.get(kind, (kind,))
-        values = [self.write(kind, row, depth), *(self.write(self.pick(below), row, depth) for _ in range(self.pick((1, 2))))]
+        below = {
+            "float": ("integer", "float"),
+            "decimal": ("integer", "money", "decimal"),
+            "money": ("integer", "money"),
+        }.get(kind, (kind,))
+        values = [
+            self.write(kind, row, depth),
+            *(self.write(self.pick(below), row, depth) for _ in range(self.pick((1, 2)))),
+        ]
         if name != "case":
             return f"{name}({', '.join(values)})"
         conditions = [self.write("boolean", row, depth) for _ in values]
@@ -238,7 +334,13 @@ class Writer:
             "integer": (("integer", "+-*", "integer"),),
             "money": (("money", "+-", "money"), ("money", "+-*", "integer"), ("integer", "*+-", "money")),
             "decimal": (("decimal", "+-*", "decimal"), ("money", "*+-", "decimal"), ("decimal", "*+-", "integer")),
-            "float": (("float", "+-*/", "float"), ("money", "/", "money"), ("integer", "/", "decimal"), ("float", "*/-", "integer"), ("decimal", "+/", "float")),
+            "float": (
+                ("float", "+-*/", "float"),
+                ("money", "/", "money"),
+                ("integer", "/", "decimal"),
+                ("float", "*/-", "integer"),
+                ("decimal", "+/", "float"),
+            ),
         }[kind]
         left, operators, right = self.pick(pairs)
         one, two = self.write(left, row, depth), self.write(right, row, depth)

@@ -28,7 +28,7 @@ GRID = """
     3  about_to_sleep  about_to_sleep  need_attention      need_attention      need_attention      loyal    loyal      loyal      loyal
     2  hibernating     hibernating     hibernating         hibernating         at_risk             at_risk  at_risk    at_risk    at_risk
     1  lost            lost            lost                lost                at_risk             at_risk  cant_lose  cant_lose  cant_lose
-"""  # noqa: E501
+"""
 
 folders = pytest.mark.parametrize("folder", FOLDERS.values(), ids=list(FOLDERS))
 

@@ -14,7 +14,7 @@ from tierwise.shop import SHOP_END, ShopSettings
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"end": datetime(2026, 7, 1)}, "must have a zone"),  # noqa: DTZ001 (that is the mistake)
+        ({"end": datetime(2026, 7, 1)}, "must have a zone"),
         ({"end": SHOP_END.replace(year=2050)}, "2015 to 2035"),
         ({"years": 1.0}, "years = 1.0: must be from 1.5 to 10.0"),
         ({"growth": -1.0}, "growth"),

@@ -32,9 +32,9 @@ def converted(folder: Path, column: str, cells: list[str], more: str = "", setti
     files = {"sources/cells.yaml": SOURCE % column + more, "data/cells.csv": csv("id,time,v", *rows)}
     brand = Brand(folder, {**files, "definitions/cells.yaml": STREAM})
     brand.write({"tierwise.yaml": f"name: test\n{settings}"})
-    (report,) = brand.run()["imports"]
-    assert report["rows_read"] == len(cells)
-    found: dict[int, Any] = {int(key): value for key, value in brand.values("cells", "row_key", column)}
+    (report,) = brand.receive()
+    assert report.rows_read == len(cells)
+    found: dict[int, Any] = {int(key): value for key, value in brand.received("cells", "row_key", column)}
     found |= {line - 2: reason for line, reason in brand.values("quarantine", "line", "reason")}
     return [found[n] for n in range(len(cells))]
 
@@ -151,9 +151,9 @@ def test_a_row_of_the_future_or_of_ancient_times(tmp_path: Path) -> None:
         "5,a,2000-01-01,1",
     ]
     brand = Brand(tmp_path, {"sources/orders.yaml": ORDERS, "data/orders.csv": csv("id,customer,time,amount", *rows)})
-    (report,) = brand.run()["imports"]
-    assert report["reasons"] == {"before_earliest": 1, "future": 2}, "a day of skew is believed"
-    assert [key for (key,) in sorted(brand.values("orders", "order_id"))] == ["1", "5"]
+    (report,) = brand.receive()
+    assert report.reasons == {"before_earliest": 1, "future": 2}, "a day of skew is believed"
+    assert [key for (key,) in sorted(brand.received("orders", "order_id"))] == ["1", "5"]
 
 
 def test_amounts_in_other_currencies(tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_amounts_in_other_currencies(tmp_path: Path) -> None:
     ]
     brand = Brand(tmp_path, {"sources/orders.yaml": ORDERS + more})
     brand.write({"data/orders.csv": csv("id,customer,time,amount,cur", *rows)})
-    brand.run()
-    assert sorted(brand.values("orders", "order_id", "amount")) == [
+    brand.receive()
+    assert sorted(brand.received("orders", "order_id", "amount")) == [
         ("1", Decimal(10)),
         ("2", Decimal(71)),
         ("5", Decimal(8)),
@@ -187,8 +187,8 @@ def test_a_product_of_columns_that_is_too_large(tmp_path: Path) -> None:
         "id,customer,time,q,p", "1,a,2026-01-02,2,3.5", "2,a,2026-01-02,999999999999,999999999999", "3,a,2026-01-02,x,1"
     )
     brand = Brand(tmp_path, {"sources/orders.yaml": source, "data/orders.csv": rows})
-    brand.run()
-    assert brand.values("orders", "amount") == [(Decimal(7),)]
+    brand.receive()
+    assert brand.received("orders", "amount") == [(Decimal(7),)]
     bad = sorted(brand.values("quarantine", "line", "column", "reason"))
     assert bad == [(3, "q, p", "not_a_number"), (4, "q, p", "not_a_number")]
 
@@ -204,8 +204,9 @@ def test_native_values_of_parquet(tmp_path: Path) -> None:
     brand = Brand(tmp_path, {"sources/orders.yaml": ORDERS.replace("orders.csv", "orders.parquet")})
     (tmp_path / "data").mkdir()
     pq.write_table(pa.table(columns), tmp_path / "data/orders.parquet")
-    brand.run()
-    assert sorted(brand.values("customers", "customer_key")) == [("17",), ("17.5",)]
+    brand.receive()
+    with brand.open() as project:
+        assert [project.store.ids.find(key) for key in ("17", "17.5", "nan")] == [[1], [2], []]
     bad = sorted(brand.values("quarantine", "line", "reason"))
     assert bad == [(2, "missing_customer"), (4, "not_a_number"), (5, "not_a_number")]
 
@@ -215,10 +216,10 @@ def test_the_encodings_of_a_file(tmp_path: Path, content: str) -> None:
     rows = csv("订单号,customer,time,amount", *(f"{n},顾客张三{n},2026-01-02,￥{n}元" for n in range(1, 60)))
     source = ORDERS.replace("order_id: id", "order_id: 订单号")
     brand = Brand(tmp_path, {"sources/orders.yaml": source, "data/orders.csv": rows.encode(content)})
-    (report,) = brand.run()["imports"]
-    assert (report["new"], report["encoding"]) == (59, "utf-8" if "utf-8" in content else report["encoding"])
-    assert ("顾客张三7", Decimal(0)) not in brand.values("customers", "customer_key", "customer_id")
-    assert ("顾客张三7",) in brand.values("customers", "customer_key")
+    (report,) = brand.receive()
+    assert (report.new, report.encoding) == (59, "utf-8" if "utf-8" in content else report.encoding)
+    with brand.open() as project:
+        assert project.store.ids.find("顾客张三7")
 
 
 def test_the_wrong_encoding(tmp_path: Path) -> None:

@@ -82,4 +82,4 @@ def test_instants_are_utc_and_need_a_zone(store: Store) -> None:
     run_id = store.runs.begin("run", ANN, datetime(2026, 3, 1, 8, tzinfo=shanghai))
     assert store.runs.get(run_id).started_at == datetime(2026, 3, 1, tzinfo=UTC)
     with pytest.raises(Exception, match="needs a time zone"):
-        store.runs.begin("run", ANN, datetime(2026, 3, 1))  # noqa: DTZ001
+        store.runs.begin("run", ANN, datetime(2026, 3, 1))

@@ -72,7 +72,8 @@ def estimate(expression: str = typer.Argument(..., help="A condition, such as 's
     ]
     context.rows(rows, ["step", "customers"], {"step": context.word("条件", "condition")})
     context.say(
-        f"{found['count']:,} / {found['of']:,} = {found['share']:.2%}   (as of {found['as_of']}, {found['snapshot_id']})"
+        f"{found['count']:,} / {found['of']:,} = {found['share']:.2%}  "
+        f" (as of {found['as_of']}, {found['snapshot_id']})"
     )
 
 

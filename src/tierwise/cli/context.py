@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Context:
             sys.stderr.write(f"{message}\n  {hint}\n")
 
 
-CONTEXT: Final[ContextVar[Context]] = ContextVar("context", default=Context(".", False, "en"))
+CONTEXT: Final[ContextVar[Context]] = ContextVar("context")
 
 
 def plain(value: Any) -> Any:
@@ -94,7 +95,7 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

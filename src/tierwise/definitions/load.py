@@ -57,10 +57,15 @@ class Definitions:
     @property
     def digest(self) -> str:
         """Return the hash of what is declared; every answer names it."""
-        whole: dict[str, Any] = {"settings": self.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        whole: dict[str, Any] = {
+            "settings": self.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        }
         for section in ("sources", *_SECTIONS):
             forms: Mapping[str, BaseModel] = getattr(self, section)
-            whole[section] = [[name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)] for name, form in forms.items()]
+            whole[section] = [
+                [name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)]
+                for name, form in forms.items()
+            ]
         return hashlib.sha256(json.dumps(whole, ensure_ascii=False).encode()).hexdigest()[:16]
 
     def place(self, path: str) -> Place:

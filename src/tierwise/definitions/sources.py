@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -75,6 +75,16 @@ class NumbersForm(Form):
         return self
 
 
+def _rate(currency: object, rate: object) -> Decimal:
+    try:
+        found = Decimal(str(rate))
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or not 0 < found < 10**12:
+        raise ValueError(f"the rate of `{currency}` is {rate!r}, not a number above 0")
+    return found
+
+
 class CurrencyForm(Form):
     """The column that names a row's currency, and what one unit of each is worth in the project's currency."""
 
@@ -84,9 +94,9 @@ class CurrencyForm(Form):
     @field_validator("rates", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(key): Decimal(str(rate)) for key, rate in value.items()}
-        return value
+        return (
+            {str(key).upper(): _rate(key, rate) for key, rate in value.items()} if isinstance(value, Mapping) else value
+        )
 
 
 class StreamMapping(Form):
@@ -152,7 +162,11 @@ class Source(Form):
     @classmethod
     def _formats(cls, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: (one,) if isinstance(one, str) else tuple(one) for key, one in value.items()}
+            pairs = value.items()
+            return {
+                key: (one,) if isinstance(one, str) else tuple(one) if isinstance(one, list) else one
+                for key, one in pairs
+            }
         return value
 
     @field_validator("types")

@@ -406,12 +406,16 @@ def _measure(by: Aggregate | None, rows: StreamRows) -> exp.Expression:
         return exp.Count(this=_STAR.copy())
     kind = rows.kind(by.column) if by.column else by.kind
     total = _total(col("w"), kind)
-    measure = {
-        "count": exp.Count(this=_STAR.copy()), "sum": exp.Coalesce(this=total, expressions=[_zero(by)]),
-        "avg": _ratio(total.copy(), exp.Count(this=col("w"))), "min": exp.Min(this=col("w")), "max": exp.Max(this=col("w")),
+    measures: dict[str, exp.Expression] = {
+        "count": exp.Count(this=_STAR.copy()),
+        "sum": exp.Coalesce(this=total, expressions=[_zero(by)]),
+        "avg": _ratio(total.copy(), exp.Count(this=col("w"))),
+        "min": exp.Min(this=col("w")),
+        "max": exp.Max(this=col("w")),
         "distinct": exp.Count(this=exp.Distinct(expressions=[col("w")])),
         "days": exp.Count(this=exp.Distinct(expressions=[col("d")])),
-    }[by.function]  # fmt: skip
+    }
+    measure = measures[by.function]
     if by.kind == FLOAT:
         return round9(cast(measure, "DOUBLE"))
     return try_cast(measure, physical(by.kind)) if by.function == "sum" else measure

@@ -162,7 +162,7 @@ def _customer_level(expr: Expr) -> Iterator[Expr]:
 
 
 def _names_read(expr: Expr) -> Iterator[str]:
-    """Yield the named cells an expression reads directly; what is inside aggregates and populations is of earlier stages."""
+    """Yield the named cells an expression reads directly; those inside aggregates are of earlier stages."""
     match expr:
         case TagOf(name) | SegmentOf(name) | TierOf(name):
             yield name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +23,13 @@ __all__ = [
     "round9",
 ]
 
-_COMPARE: Final = {"<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE, "==": exp.EQ}
+_COMPARE: Final[Mapping[str, Callable[..., exp.Expression]]] = {
+    "<": exp.LT,
+    "<=": exp.LTE,
+    ">": exp.GT,
+    ">=": exp.GTE,
+    "==": exp.EQ,
+}
 _EXACT: Final = "DECIMAL(38, 6)"
 
 
@@ -118,11 +125,13 @@ class Emitter:
         return coalesce(self.condition(expr), exp.false())
 
     def boolean(self, expr: Apply) -> exp.Expression:
+        """Return a boolean value."""
         if expr.function in ("case", "coalesce", "lookup"):  # these hand on a missing value
             return _FUNCTIONS[expr.function](self, expr.args, BOOLEAN)
         return self.certain(expr)
 
     def comparison(self, function: str, left: Expr, right: Expr) -> exp.Expression:
+        """Return a comparison, NULL where a side is missing."""
         one, two = self.comparable(left, right)
         return _COMPARE[function](this=one, expression=two)
 
@@ -151,6 +160,7 @@ class Emitter:
         return round9(cast(self.unchecked(expr), "DOUBLE"))
 
     def contained(self, value: Expr, listed: Expr) -> exp.Expression:
+        """Return `in`, NULL where the value is missing."""
         if isinstance(listed, Const) and isinstance(listed.value, tuple):
             assert listed.kind.of is not None
             items = [Const(item, kind=listed.kind.of) for item in listed.value]
@@ -164,13 +174,14 @@ class Emitter:
             return exp.In(this=self.value(value), expressions=[self.value(item) for item in items])
         found = self.value(listed)
         if value.kind == FLOAT:
-            item = exp.Lambda(this=round9(exp.column("v")), expressions=[exp.to_identifier("v")])
-            return fn("list_contains", fn("list_transform", found, item), self.rounded(value))
+            rounded = exp.Lambda(this=round9(exp.column("v")), expressions=[exp.to_identifier("v")])
+            return fn("list_contains", fn("list_transform", found, rounded), self.rounded(value))
         return fn("list_contains", found, self.value(value))
 
     # -- arithmetic -------------------------------------------------------------------------------------------------
 
     def arithmetic(self, expr: Apply) -> exp.Expression:
+        """Return an operation on numbers, NULL where its result is out of range."""
         args, kind = expr.args, expr.kind
         if kind.is_time or any(arg.kind.is_time for arg in args):
             return self.time_arithmetic(expr)
@@ -210,6 +221,7 @@ class Emitter:
         return widened(self.value(operand), operand.kind, kind)
 
     def time_arithmetic(self, expr: Apply) -> exp.Expression:
+        """Return an operation on dates and instants."""
         left, right = expr.args
         if left.kind.is_time and right.kind.is_time:
             one, two = self.value(left), self.value(right)
@@ -409,7 +421,7 @@ def _days_step(length: Duration, sign: int) -> exp.Expression:
 def _band(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
     x, edges = args[0], args[1:]
     shown = [_plain(edge) for edge in edges]
-    names = [f"<{shown[0]}", *(f"{low}-{high}" for low, high in zip(shown, shown[1:], strict=False))]
+    names = [f"<{shown[0]}", *(f"{low}-{high}" for low, high in itertools.pairwise(shown))]
 
     def choose(value: exp.Expression) -> exp.Expression:
         inner = Emitter(emitter.clock, lambda leaf: value.copy(), emitter.parameters, emitter.lookup)

@@ -30,11 +30,25 @@ KNOWN_CUSTOMERS: Final = "known_customers"
 class Backend(Protocol):
     """What an engine's tables are worked with."""
 
-    def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int: ...
-    def register(self, name: str, table: pa.Table) -> None: ...
-    def define(self, name: str, body: exp.Expression) -> None: ...
-    def drop(self, name: str) -> None: ...
-    def arrow(self, select: exp.Expression) -> pa.Table: ...
+    def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int:
+        """Make (or remake) a table of a SELECT; return how many rows it has."""
+        ...
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make a temporary table of Arrow rows."""
+        ...
+
+    def define(self, name: str, body: exp.Expression) -> None:
+        """Define a function of one argument ``w``."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Drop a table, if it is there."""
+        ...
+
+    def arrow(self, select: exp.Expression) -> pa.Table:
+        """Return the rows of a SELECT."""
+        ...
 
 
 class Evaluator:
@@ -81,7 +95,7 @@ class Evaluator:
             wanted: the cells.
             base: (a table with customer_id, the names it already holds): those are not computed again.
         """
-        known = {name: kind for name, kind in (base[1] if base else {}).items()}
+        known = dict(base[1]) if base else {}
         cells = Cells(self.catalogue, available=known)  # type: ignore[arg-type]
         for named in wanted:
             if named.name not in known:
@@ -115,10 +129,12 @@ class Evaluator:
         self._temporary.clear()
 
     def fixed_as_of(self, spine: Spine) -> exp.Expression:
+        """Return a spine's as_of."""
         assert spine.as_of is not None
         return literal(spine.as_of, INSTANT)
 
     def temporary(self, prefix: str, select: exp.Expression) -> str:
+        """Make a table that lives until `close`."""
         self._count += 1
         name = f"{prefix}{self._count}$"
         self.backend.create(name, select, temporary=True)
@@ -126,6 +142,7 @@ class Evaluator:
         return name
 
     def registered(self, prefix: str, table: pa.Table) -> str:
+        """Make a table of Arrow rows that lives until `close`."""
         self._count += 1
         name = f"{prefix}{self._count}$"
         self.backend.register(name, table)
@@ -175,6 +192,7 @@ class Evaluator:
     # -- stages -----------------------------------------------------------------------------------------------------
 
     def stage(self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str) -> str:
+        """Make a stage's table from the one before it."""
         passes = []
         for select, names in compiler.passes(stage, before):
             passes.append((self.temporary("pass", select), names))
@@ -208,6 +226,7 @@ class Evaluator:
         return [found]
 
     def publish(self, node: Population, known: str, counted: pa.Table, as_of: datetime | None) -> Distribution:
+        """Return the distribution of counted values."""
         groups: dict[str | None, Group] = {}
         by = counted.column("by_value").to_pylist()
         x = counted.column("x").to_numpy(zero_copy_only=False).astype(_number_type(node))

@@ -84,7 +84,7 @@ class _Explanation:
         table = self.evaluator.table(customers([self.id], self.as_of), wanted)
         self.values = self.row(table, [named.name for named in wanted])
         changes = self.next_changes(list(catalogue.tierings))
-        found = {
+        return {
             "customer_id": self.id,
             "customer_key": self.key,
             "as_of": self.as_of.isoformat() + "Z",
@@ -93,7 +93,6 @@ class _Explanation:
             "segments": [self.segment(name) for name in catalogue.segments],
             "tags": [self.tag(name) for name in catalogue.tags],
         }
-        return found
 
     def row(self, table: str, names: Sequence[str]) -> dict[str, Value]:
         source = exp.Table(this=exp.to_identifier(table, quoted=True))
@@ -131,7 +130,7 @@ class _Explanation:
     def tiering(self, name: str, change: dict[str, Any] | None) -> dict[str, Any]:
         form = self.catalogue.definitions.tierings[name]
         chosen = str(self.values[name])
-        tiers = []
+        tiers: list[dict[str, Any]] = []
         for tier, rule in self.catalogue.tierings[name].items():
             holds = rule.expr is None or bool(self.values[self.asked.name(rule.expr)])
             tiers.append(
@@ -252,8 +251,7 @@ class _Explanation:
         """Narrow a change between two instants: 32 instants at once, until they are a minute apart."""
         tier = ""
         while True:
-            step = (high - low) / 32
-            instants = [low + step * i for i in range(1, 33)]
+            instants = [low + (high - low) * i / 32 for i in range(1, 32)] + [high]
             rows = self.tiers_at(instants, [name])
             index = next(i for i, row in enumerate(rows) if row[name] != now)
             tier = str(rows[index][name])
@@ -295,7 +293,7 @@ def _short_by(operator: str, sides: Sequence[Expr], values: Sequence[Value]) -> 
     if isinstance(left, int | float | Decimal) and isinstance(right, int | float | Decimal):
         if isinstance(left, float) or isinstance(right, float):
             return abs(float(left) - float(right))
-        return abs(left - right)
+        return abs(Decimal(left) - Decimal(right))
     if isinstance(left, datetime) and isinstance(right, datetime):
         return abs(left - right) / timedelta(days=1)
     if isinstance(left, date) and isinstance(right, date):

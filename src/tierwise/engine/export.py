@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -125,8 +126,9 @@ def _write_xlsx(table: pa.Table, path: Path) -> None:
 
 def _write_number(sheet: Any, row: int, column: int, value: int | float | Decimal) -> None:
     """A number; one that a sheet's binary64 would change is written as text."""
-    if value == value and abs(value) < 10**15:
-        sheet.write_number(row, column, float(value))
+    number = float(value)
+    if math.isfinite(number) and abs(number) < 10**15:
+        sheet.write_number(row, column, number)
     else:
         sheet.write_string(row, column, str(value))
 

@@ -29,7 +29,7 @@ from tierwise.engine.cells import Cells, Named, customer_reads
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE
 from tierwise.engine.emit import Emitter, round9
-from tierwise.engine.sql import KEY, cast, col, equals, filtered, fn, literal, null, number, text, when
+from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, number, text, when
 
 __all__ = ["Compiler", "Source"]
 
@@ -117,7 +117,7 @@ class Compiler:
     # -- passes -----------------------------------------------------------------------------------------------------
 
     def passes(self, stage: int, before: str) -> list[tuple[exp.Select, list[str]]]:
-        """Return (SELECT key, cells …; names of the cells) for each pass of a stage; `before` is the table it may join."""
+        """Return (SELECT key, cells …; the cells) for each pass of a stage; `before` is the table it may join."""
         found: list[tuple[exp.Select, list[str]]] = []
         groups: dict[tuple[str, int | None, bool], list[tuple[Aggregate, str]]] = {}
         for expr, cell in self.cells.aggregates.items():
@@ -162,6 +162,7 @@ class Compiler:
         return max(found, default=None)
 
     def rows(self, stream: str, joined: bool, joins: _Joins) -> StreamRows:
+        """Return how a pass writes the rows of a stream."""
         key = col(KEY, "s") if joined else col("customer_id", "r")
         return StreamRows(self.cells.catalogue.streams[stream], self.emitter("s", joins, stream), key)
 
@@ -179,6 +180,7 @@ class Compiler:
     def shared(
         self, stream: str, bucket: int | None, joined: bool, members: Sequence[tuple[Aggregate, str]], before: str
     ) -> exp.Select:
+        """Return the pass that many aggregates share."""
         joins = _Joins(self.source)
         rows = self.rows(stream, joined, joins)
         select = self.from_stream(self.source.streams[stream], joined, before)
@@ -189,13 +191,14 @@ class Compiler:
         select = select.select(rows.key.as_(KEY, quoted=True, copy=False), copy=False)
         for expr, cell in members:
             conditions = rows.conditions(expr)
-            condition = exp.and_(*conditions, copy=False) if conditions else None
+            condition = all_of(conditions)
             select = select.select(
                 INLINE[expr.function](expr, rows, condition).as_(cell, quoted=True, copy=False), copy=False
             )
         return joins.add_to(select).group_by(rows.key, copy=False)
 
     def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
+        """Return the pass of an aggregate that needs one of its own."""
         joins = _Joins(self.source)
         rows = self.rows(expr.stream, joined, joins)
         base = self.from_stream(self.source.streams[expr.stream], joined, before)
@@ -272,6 +275,7 @@ class Compiler:
         return select
 
     def layer(self, named: Sequence[Named], inner: exp.Select) -> exp.Select:
+        """Return the SELECT that adds one layer of named cells."""
         joins = _Joins(self.source)
         emitter = self.emitter("t", joins)
         select = exp.select("t.*", copy=False).from_(inner.subquery("t", copy=False), copy=False)
@@ -280,6 +284,7 @@ class Compiler:
         return joins.add_to(select)
 
     def named(self, cell: Named, emitter: Emitter) -> exp.Expression:
+        """Return the value of a tag, segment or tiering."""
         if cell.expr is not None:
             return emitter.stored(cell.expr)
         branches = [(emitter.condition(rule), text(tier)) for tier, rule in cell.rules if rule is not None]
@@ -349,7 +354,7 @@ class Compiler:
         needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
         outer = exp.select(col(KEY, "m").as_(KEY, quoted=True, copy=False), copy=False)
         value = self.place(node) if needs_step else self.spread(node)
-        usable = exp.and_(
+        met = [
             col("inside", "m"),
             exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
             exp.Not(this=exp.Paren(this=exp.Is(this=col("size", "m"), expression=null()))),
@@ -358,8 +363,9 @@ class Compiler:
                 if node.by is not None
                 else []
             ),
-            copy=False,
-        )
+        ]
+        usable = all_of(met)
+        assert usable is not None
         outer = outer.select(when([(usable, value)]).as_("answer", copy=False), copy=False).from_(
             inner.subquery("m", copy=False), copy=False
         )
@@ -403,7 +409,8 @@ class Compiler:
 
     def spread(self, node: Population) -> exp.Expression:
         """The answer from the group's mean and standard deviation."""
-        x, mean = col("plain", "m"), col("mean", "m")
+        x: exp.Expression = col("plain", "m")
+        mean = col("mean", "m")
         if node.function == "above_mean":
             compare = exp.LT if node.best == "low" else exp.GT
             x = round9(x)  # of an exact kind it is not yet

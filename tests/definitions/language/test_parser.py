@@ -213,7 +213,12 @@ REFUSED = [
     ('count(orders, within="1d", within="2d")', "argument", "`within=` is given twice", ""),
     ("count(orders, stream=5)", "argument", "`stream=` is not an option", ""),
     ("count(orders, where=exists(items))", "not-yet", "condition", "customer.<tag>"),
-    ("count(orders, where=orders.amount > 5)", "syntax", "stands inside a condition on rows", "a column is written `amount`"),
+    (
+        "count(orders, where=orders.amount > 5)",
+        "syntax",
+        "stands inside a condition on rows",
+        "a column is written `amount`",
+    ),
     ('column("x")', "unknown-name", "no function `column`", ""),
 ]
 

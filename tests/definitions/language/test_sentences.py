@@ -183,7 +183,7 @@ spend, last year is below the mean
 not above_mean(spend_365d)
 并非（近一年消费高于平均）
 not (spend, last year is above the mean)
-"""  # noqa: E501
+"""
 
 
 _LINES = SENTENCES.strip().splitlines()
