@@ -48,7 +48,7 @@ COLUMNS: Final = {
 #: The attributes every case maps: built in, and of kinds that no built-in one has.
 ATTRIBUTES: Final = {
     "birth_date": "date", "city": "text", "registered_at": "instant", "children": "integer", "income": "money",
-    "weight": "decimal", "ratio": "float", "vip": "boolean",
+    "weight": "decimal", "ratio": "float", "vip": "boolean", "baby_birthday": "date",
 }  # fmt: skip
 _BUILT_IN: Final = frozenset(column.name for column in CUSTOMERS.columns)
 _ARROW: Final = {
@@ -86,6 +86,7 @@ class Case:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     lookups: Mapping[str, Mapping[str, Mapping[str, Value]]] = field(default_factory=dict)
     moments: Sequence[datetime] = ()
+    declared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -99,7 +100,7 @@ def catalogue_of(case: Case) -> Catalogue:
     definitions, problems = define(
         {"name": "case", "timezone": case.zone},
         sources={"crm": {"file": "crm.csv", "streams": {"customers": {"columns": attributes}}}},
-        streams={"s": {"columns": COLUMNS}},
+        streams={"s": {"columns": COLUMNS}, **{name: {"columns": columns} for name, columns in case.declared.items()}},
         lookups={
             name: {"file": f"{name}.csv", "key": "key", "types": _types(rows)} for name, rows in case.lookups.items()
         },
@@ -269,6 +270,17 @@ def same(kind: Kind, left: Any, right: Any) -> bool:
 
 def differences(case: Case) -> list[str]:
     """Say where the engine and the reference differ, one line each; empty when they agree in every cell."""
+    return _compared(case)[1]
+
+
+def agreed(case: Case, name: str) -> list[Any]:
+    """The answer to one name for every customer of the case, which all evaluations must give."""
+    answers, found = _compared(case)
+    assert not found, "\n".join(found)
+    return [line[name] for line in sorted(answers["everyone"], key=lambda line: case.customers.index(line["customer_id"]))]
+
+
+def _compared(case: Case) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     catalogue = catalogue_of(case)
     reference = _Reference(case, catalogue)
     kinds = {name: named_cell(catalogue, name).kind for name in case.names}
@@ -277,21 +289,20 @@ def differences(case: Case) -> list[str]:
         try:
             answers = spines(case, catalogue, engine, case.names)
         except TierwiseError as error:
-            return [f"refused: {error}", *_refused(case, catalogue, engine)]
-        for spine, rows in answers.items():
-            for line in rows:
-                for name, kind in kinds.items():
-                    customer, as_of = line["customer_id"], line["as_of"]
-                    value = reference.value(name, customer, as_of)
-                    if not same(kind, line[name], value):
-                        said = case.tags.get(name) or case.segments.get(name) or case.tierings.get(name)
-                        moment = "" if as_of == case.as_of else f" at {as_of}"
-                        found.append(
-                            f"{spine} {customer}{moment}: {name} ({kind}) engine {line[name]!r} reference {value!r}: {said}"
-                        )
-        if len(answers["everyone"]) != len(case.customers):
-            found.append("not everyone is there")
-    return found
+            return {}, [f"refused: {error}", *_refused(case, catalogue, engine)]
+    for spine, rows in answers.items():
+        for line in rows:
+            for name, kind in kinds.items():
+                customer, as_of = line["customer_id"], line["as_of"]
+                value = reference.value(name, customer, as_of)
+                if not same(kind, line[name], value):
+                    said = case.tags.get(name) or case.segments.get(name) or case.tierings.get(name)
+                    moment = "" if as_of == case.as_of else f" at {as_of}"
+                    where = f"{spine} {customer}{moment}: {name} ({kind})"
+                    found.append(f"{where} engine {line[name]!r} reference {value!r}: {said}")
+    if len(answers["everyone"]) != len(case.customers):
+        found.append("not everyone is there")
+    return answers, found
 
 
 def _refused(case: Case, catalogue: Catalogue, engine: DuckEngine) -> list[str]:

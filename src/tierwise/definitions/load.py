@@ -128,6 +128,7 @@ class _Reader:
         self.places: dict[str, Place] = {}
         self.found: dict[str, dict[str, Any]] = {section: {} for section in ("settings", "sources", *_SECTIONS)}
         self.file = ""
+        self.lines: list[str] = []
 
     def result(self) -> tuple[Definitions | None, list[Problem]]:
         settings = self.found["settings"].get("")
@@ -147,7 +148,9 @@ class _Reader:
         yaml = YAML(typ="rt")
         yaml.preserve_quotes = True
         try:
-            content = yaml.load(path.read_text(encoding="utf-8-sig"))
+            text = path.read_text(encoding="utf-8-sig")
+            self.lines = text.splitlines()
+            content = yaml.load(text)
         except UnicodeDecodeError as error:
             self.report("yaml", f"the file is not UTF-8 (byte {error.start})", Place(self.file), "save it as UTF-8")
             return None
@@ -168,7 +171,8 @@ class _Reader:
             self.report("yaml", f"this is not YAML: {error.problem or error.context}", where, _yaml_hint(error))
             return None
         except (YAMLError, RecursionError, ValueError) as error:
-            self.report("yaml", f"this is not YAML: {str(error).splitlines()[0]}", Place(self.file))
+            if not self.impossible_date():
+                self.report("yaml", f"this is not YAML: {str(error).splitlines()[0]}", Place(self.file))
             return None
         if content is None:
             return {}
@@ -176,6 +180,18 @@ class _Reader:
             self.report("shape", "the file is a mapping of names to definitions", Place(self.file, 1, 1))
             return None
         return content
+
+    def impossible_date(self) -> bool:
+        """Report the first date that does not exist: YAML reads dates itself, and fails without saying where."""
+        for number, line in enumerate(self.lines, 1):
+            for found in re.finditer(r"(?<![\w.-])\d{4}-\d\d?-\d\d?(?![\w.-])", line):
+                try:
+                    dt.date(*map(int, found[0].split("-")))
+                except ValueError:
+                    where = Place(self.file, number, found.start() + 1)
+                    self.report("yaml", f"`{found[0]}` is not a date", where, "correct it, or put it in quotes")
+                    return True
+        return False
 
     def definitions(self, path: Path) -> None:
         content = self.read(path)
@@ -203,7 +219,8 @@ class _Reader:
             return Place(self.file)
         value = parent[key] if of_value or isinstance(parent, CommentedSeq) else None
         if isinstance(value, LiteralScalarString | FoldedScalarString):
-            return Place(self.file, line + 2, 1)
+            block = self.lines[line + 1] if line + 1 < len(self.lines) else ""
+            return Place(self.file, line + 2, len(block) - len(block.lstrip()) + 1)
         return Place(self.file, line + 1, column + 1 + (1 if isinstance(value, ScalarString) else 0))
 
     # -- forms ------------------------------------------------------------------------------------------------------
@@ -228,6 +245,9 @@ class _Reader:
                 )
                 continue
             self.remember(path, content)
+            if not isinstance(content, Mapping) and isinstance(forms, CommentedMap):
+                short = "rule" if section == "segments" else "value"
+                self.places[f"{path}.{short}"] = self.position(forms, name, of_value=True)
             problems = len(self.problems)
             self.look_for_unquoted(content, path)
             if len(self.problems) > problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from tierwise.definitions.language.kinds import KIND_NAMES
-from tierwise.definitions.language.times import parse_date
+from tierwise.definitions.language.times import Zone, parse_date, parse_instant
 
 __all__ = [
     "OTHERWISE",
@@ -26,6 +27,7 @@ __all__ = [
     "Tag",
     "Tier",
     "Tiering",
+    "known_zone",
 ]  # fmt: skip
 
 #: The rule of the last tier of every tiering.
@@ -42,10 +44,25 @@ def _expression(value: object) -> object:
     """An expression is text; a bare ``true`` or ``3`` in YAML is one too."""
     if isinstance(value, bool):
         return "True" if value else "False"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("the number is too large, or none at all; at most 18 digits are kept")
     return str(value) if isinstance(value, int | float) else value
 
 
 Expression = Annotated[str, BeforeValidator(_expression)]
+
+
+def known_zone(value: str) -> str:
+    """Return the name of a time zone.
+
+    Raises:
+        ValueError: when there is none of this name.
+    """
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone `{value}`; one is written Asia/Shanghai") from error
+    return value
 
 
 class Label(Form):
@@ -203,11 +220,7 @@ class Settings(Form):
     @field_validator("timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"there is no time zone `{value}`; one is written Asia/Shanghai") from error
-        return value
+        return known_zone(value)
 
     @field_validator("currency")
     @classmethod
@@ -217,7 +230,12 @@ class Settings(Form):
         return value
 
     @model_validator(mode="after")
-    def _earliest(self) -> Self:
+    def _instants(self) -> Self:
         if parse_date(self.earliest) is None:
             raise ValueError(f"earliest: {self.earliest} is not a date, written 2000-01-01")
+        known = self.as_of in ("now", "latest row") or parse_date(self.as_of) is not None
+        if not known and parse_instant(self.as_of, Zone(self.timezone)) is None:
+            raise ValueError(
+                f"as_of: {self.as_of} is not an instant; write now, latest row, 2026-03-01 or 2026-03-01 08:00"
+            )
         return self

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tierwise.definitions.language.kinds import KIND_NAMES
-from tierwise.definitions.model import Expression, Form
+from tierwise.definitions.model import Expression, Form, known_zone
 from tierwise.definitions.streams import PERSONAL_ROLES
 
 __all__ = ["ColumnForm", "CurrencyForm", "NumbersForm", "Source", "StreamMapping"]
@@ -176,6 +176,11 @@ class Source(Form):
             if kind not in KIND_NAMES or kind == "duration":
                 raise ValueError(f"column `{column}`: there is no type `{kind}`")
         return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
 
     @field_validator("delimiter", "quote")
     @classmethod
