@@ -36,7 +36,9 @@ def asked(rule: str, streams: Mapping[str, Rows] | None = None, customers: int =
     """What the rule says of customers 1, 2, 3 …, agreed on by all evaluations."""
     tags = {**more.pop("tags", {}), "rule": rule}
     as_of = more.pop("as_of", AS_OF)
-    return agreed(Case(tags=tags, as_of=as_of, customers=range(1, customers + 1), streams=streams or {}, **more), "rule")
+    return agreed(
+        Case(tags=tags, as_of=as_of, customers=range(1, customers + 1), streams=streams or {}, **more), "rule"
+    )
 
 
 # -- rules: [meets it, does not, at the boundary] ----------------------------------------------------------------------
@@ -84,7 +86,12 @@ def test_a_coupon_expires_soon() -> None:
     def coupon(state: str, valid_until: str) -> list[Row]:
         return [ago(30, state=state, valid_until=date.fromisoformat(valid_until))]
 
-    coupons = {1: coupon("granted", "2026-07-02"), 2: coupon("used", "2026-07-02"), 3: coupon("granted", "2026-07-04"), 4: coupon("granted", "2026-07-05")}
+    coupons = {
+        1: coupon("granted", "2026-07-02"),
+        2: coupon("used", "2026-07-02"),
+        3: coupon("granted", "2026-07-04"),
+        4: coupon("granted", "2026-07-05"),
+    }
     rule = 'exists(coupons, where=state == "granted" and 0 <= days_until(valid_until) <= 3)'
     declared = {"coupons": {"state": "text", "valid_until": "date", "order_id": "text"}}
     assert asked(rule, {"coupons": coupons}, 4, declared=declared) == [True, False, True, False]
@@ -94,7 +101,9 @@ def test_an_order_three_times_ones_own_average() -> None:
     orders = {
         1: spent(*((day, "10.00") for day in range(20, 29)), (5, "100.00")),  # the average is 19
         2: spent(*((day, "10.00") for day in range(20, 29)), (8, "100.00")),  # not within the week
-        3: spent((30, "10.00"), (29, "10.00"), (5, "10.00"), (4, "10.00"), (3, "160.00")),  # the average is 40: 160 > 120
+        3: spent(
+            (30, "10.00"), (29, "10.00"), (5, "10.00"), (4, "10.00"), (3, "160.00")
+        ),  # the average is 40: 160 > 120
         4: spent((30, "50.00"), (29, "50.00"), (28, "50.00"), (3, "450.00")),  # 150: exactly 3 times, and not more
     }
     rule = 'exists(orders, where=amount > 3 * customer.avg_ticket, within="7d")'
@@ -129,9 +138,16 @@ def test_birthday_in_the_next_week() -> None:
 
 def test_orders_at_night() -> None:
     def at_hours(*hours: str) -> list[Row]:
-        return [Row(datetime.fromisoformat(f"2026-06-{10 + i} {h}") - timedelta(hours=8), f"k{i}", {"order_id": f"k{i}"}) for i, h in enumerate(hours)]
+        return [
+            Row(datetime.fromisoformat(f"2026-06-{10 + i} {h}") - timedelta(hours=8), f"k{i}", {"order_id": f"k{i}"})
+            for i, h in enumerate(hours)
+        ]
 
-    orders = {1: at_hours("22:00", "23:59:59", "12:00"), 2: at_hours("21:59:59", "00:00", "23:00"), 3: at_hours("22:00", "12:00")}
+    orders = {
+        1: at_hours("22:00", "23:59:59", "12:00"),
+        2: at_hours("21:59:59", "00:00", "23:00"),
+        3: at_hours("22:00", "12:00"),
+    }
     assert asked('share(orders, of=hour(time) >= 22, within="90d") > 0.5', {"orders": orders}) == [True, False, False]
 
 
@@ -167,7 +183,9 @@ RFM = {
 
 def test_rfm() -> None:
     # Customer k ordered k times, the last time 60 - 10k days ago; 6 long ago: no place at all.
-    orders = {c: spent(*((60 - 10 * c + i, "10.00") for i in range(c))) for c in range(1, 6)} | {6: spent((500, "9.00"))}
+    orders = {c: spent(*((60 - 10 * c + i, "10.00") for i in range(c))) for c in range(1, 6)} | {
+        6: spent((500, "9.00"))
+    }
     found = asked("r >= 4 and f >= 4 and m >= 4", {"orders": orders}, 6, tags=RFM)
     assert found == [False, False, False, True, True, False]
     assert asked("r", {"orders": orders}, 6, tags=RFM) == [1, 2, 3, 4, 5, None]
@@ -182,7 +200,9 @@ def _problems(**tags: str) -> list[str]:
     return [problem.code for problem in (*problems, *check(definitions)[1])]
 
 
-@pytest.mark.parametrize("text", ['count(orders, after="2026-01-01")', 'count(orders, before="2026-01-01")', "count(orders, window=3)"])
+@pytest.mark.parametrize(
+    "text", ['count(orders, after="2026-01-01")', 'count(orders, before="2026-01-01")', "count(orders, window=3)"]
+)
 def test_trap_1_what_is_not_evaluated_is_refused(text: str) -> None:
     assert _problems(x=text) == ["argument"]
 
@@ -204,14 +224,20 @@ def test_trap_3_at_most_two_includes_none() -> None:
     assert asked('count(orders, within="30d") <= 2', {"orders": orders}) == [True, True, False]
 
 
-@pytest.mark.parametrize("text", ['segment("gone")', 'not segment("gone")', 'tier("gone") == "a"', "gone > 3", 'tier("gone") != "a"'])
+@pytest.mark.parametrize(
+    "text", ['segment("gone")', 'not segment("gone")', 'tier("gone") == "a"', "gone > 3", 'tier("gone") != "a"']
+)
 def test_trap_4_a_reference_to_nothing_is_an_error(text: str) -> None:
     assert _problems(x=text) == ["unknown-name"]
 
 
 def test_trap_5_months_and_years_are_real() -> None:
     as_of = at("2026-03-31 04:00")  # noon in Shanghai; a month before is 28 February, noon
-    orders = {1: [row("2026-02-28 04:00:00.000001", "a")], 2: [row("2026-02-28 04:00", "b")], 3: [row("2026-03-01 04:00", "c")]}
+    orders = {
+        1: [row("2026-02-28 04:00:00.000001", "a")],
+        2: [row("2026-02-28 04:00", "b")],
+        3: [row("2026-03-01 04:00", "c")],
+    }
     assert asked('count(orders, within="1mo")', {"orders": orders}, as_of=as_of) == [1, 0, 1]
     assert asked('count(orders, within="30d")', {"orders": orders}, as_of=as_of) == [0, 0, 0]
     leap = {1: [row("2024-03-01 04:00", "a")], 2: [row("2024-02-29 04:00", "b")], 3: []}
@@ -222,7 +248,10 @@ def test_trap_5_months_and_years_are_real() -> None:
 def test_trap_6_time_alone_changes_the_answer_at_its_instant() -> None:
     orders = {1: [row("2026-06-01 10:30", "a")], 2: [], 3: []}
     rule = 'count(orders, within="7d")'
-    assert asked(rule, {"orders": orders}, as_of=at("2026-06-08 10:29:59.999999"), moments=[at("2026-06-08 10:30")])[0] == 1
+    assert (
+        asked(rule, {"orders": orders}, as_of=at("2026-06-08 10:29:59.999999"), moments=[at("2026-06-08 10:30")])[0]
+        == 1
+    )
     assert asked(rule, {"orders": orders}, as_of=at("2026-06-08 10:30"))[0] == 0
     assert asked("0 <= count(orders) <= 3", {"orders": orders}) == [True, True, True]  # one condition
 
@@ -237,12 +266,19 @@ def test_trap_7_windows_with_one_end_are_counted_apart() -> None:
 
 def test_trap_9_negation_keeps_the_boundary() -> None:
     orders = {1: spent((1, "5.00")), 2: spent((1, "5.01")), 3: []}
-    assert asked("not (last(orders.amount) > 5)", {"orders": orders}) == [True, False, True]  # 3: missing is not above 5
+    assert asked("not (last(orders.amount) > 5)", {"orders": orders}) == [
+        True,
+        False,
+        True,
+    ]  # 3: missing is not above 5
     assert asked("last(orders.amount) <= 5", {"orders": orders}) == [True, False, False]
 
 
 def test_trap_9_and_binds_tighter_than_or() -> None:
-    records = {c: [ago(9, "c", city=city, vip=vip)] for c, (city, vip) in enumerate((("a", False), ("b", False), ("b", True)), 1)}
+    records = {
+        c: [ago(9, "c", city=city, vip=vip)]
+        for c, (city, vip) in enumerate((("a", False), ("b", False), ("b", True)), 1)
+    }
     assert asked('city == "a" or city == "b" and vip', records=records) == [True, False, True]
     assert asked('(city == "a" or city == "b") and vip', records=records) == [False, False, True]
 
@@ -282,11 +318,21 @@ def test_trap_13_a_table_of_125_cells_has_one_tier_for_each() -> None:
         tags={"r": "last(s.n)", "f": "last(s.q)", "m": "last(s.m)"},
         as_of=AS_OF,
         customers=range(1, 126),
-        streams={"s": {c: [Row(r.time, r.row_key, {k: v for k, v in r.values.items() if k != "order_id"}) for r in own] for c, own in rows.items()}},
+        streams={
+            "s": {
+                c: [Row(r.time, r.row_key, {k: v for k, v in r.values.items() if k != "order_id"}) for r in own]
+                for c, own in rows.items()
+            }
+        },
         tierings={"rfm": {"tiers": tiers}},
     )
     found = agreed(case, "rfm")
     for (r, f, m), tier in zip(cells, found, strict=True):
-        rules = {"champions": min(r, f, m) >= 4, "loyal": f >= 4, "recent": r >= 4 and f <= 3, "at_risk": r <= 2 and max(f, m) >= 3}
+        rules = {
+            "champions": min(r, f, m) >= 4,
+            "loyal": f >= 4,
+            "recent": r >= 4 and f <= 3,
+            "at_risk": r <= 2 and max(f, m) >= 3,
+        }
         assert tier == next((name for name, holds in rules.items() if holds), "others"), (r, f, m)
     assert set(found) == set(tiers)

@@ -277,7 +277,9 @@ def agreed(case: Case, name: str) -> list[Any]:
     """The answer to one name for every customer of the case, which all evaluations must give."""
     answers, found = _compared(case)
     assert not found, "\n".join(found)
-    return [line[name] for line in sorted(answers["everyone"], key=lambda line: case.customers.index(line["customer_id"]))]
+    return [
+        line[name] for line in sorted(answers["everyone"], key=lambda line: case.customers.index(line["customer_id"]))
+    ]
 
 
 def _compared(case: Case) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:

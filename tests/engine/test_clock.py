@@ -14,7 +14,15 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.clock import Clock
 from tierwise.engine.sql import col
 
-ZONES = ("UTC", "Asia/Shanghai", "Europe/London", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/St_Johns")
+ZONES = (
+    "UTC",
+    "Asia/Shanghai",
+    "Europe/London",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kolkata",
+    "America/St_Johns",
+)
 HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
 
@@ -30,15 +38,25 @@ def engine() -> Iterator[DuckEngine]:
 def _instants(zone: Zone) -> list[datetime]:
     """Ordinary instants, and both sides of changes of the clock early, today and late."""
     changes = [change for change, _ in (*zone.changes[:3], *zone.changes[-3:], *_around_2026(zone))]
-    near = [change + step for change in changes for step in (-2 * HOUR, -HOUR, -TICK, timedelta(), TICK, HOUR, 2 * HOUR)]
-    return [*near, datetime(2026, 1, 31, 16), datetime(2024, 2, 29, 23, 59, 59, 999999), datetime(1960, 7, 1), datetime(2150, 7, 1)]
+    near = [
+        change + step for change in changes for step in (-2 * HOUR, -HOUR, -TICK, timedelta(), TICK, HOUR, 2 * HOUR)
+    ]
+    return [
+        *near,
+        datetime(2026, 1, 31, 16),
+        datetime(2024, 2, 29, 23, 59, 59, 999999),
+        datetime(1960, 7, 1),
+        datetime(2150, 7, 1),
+    ]
 
 
 def _around_2026(zone: Zone) -> list[tuple[datetime, timedelta]]:
     return [change for change in zone.changes if 2025 <= change[0].year <= 2026]
 
 
-def _ask(engine: DuckEngine, clock: Clock, instants: list[datetime], *wanted: exp.Expression) -> list[tuple[object, ...]]:
+def _ask(
+    engine: DuckEngine, clock: Clock, instants: list[datetime], *wanted: exp.Expression
+) -> list[tuple[object, ...]]:
     """What the expressions say of each instant, which stands in the column w of t."""
     for macro, body in clock.macros().items():
         engine._defined.discard(macro)  # one engine, many zones
@@ -62,8 +80,12 @@ def test_times_of_rows_need_fewer_changes(engine: DuckEngine, name: str) -> None
     as_of = datetime(2026, 11, 15)
     instants = [at for at in _instants(zone) if datetime(2000, 1, 1) <= at <= as_of]
     clock = Clock(zone, as_of)
-    assert _ask(engine, clock, instants, clock.local(col("w"), of_row=True)) == [(zone.to_local(at),) for at in instants]
-    assert len(clock.local(col("w"), of_row=True).sql()) <= len(Clock(zone, None, col("w")).local(col("w"), of_row=True).sql())
+    assert _ask(engine, clock, instants, clock.local(col("w"), of_row=True)) == [
+        (zone.to_local(at),) for at in instants
+    ]
+    assert len(clock.local(col("w"), of_row=True).sql()) <= len(
+        Clock(zone, None, col("w")).local(col("w"), of_row=True).sql()
+    )
 
 
 @zones

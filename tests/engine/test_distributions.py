@@ -97,7 +97,10 @@ def test_through_the_lake_and_back(values: list[int] | list[float]) -> None:
     known = Distribution("abc", "rank of x", "rank", AS_OF, groups)
     later = Distribution("abc", "rank of x", "rank", datetime(2026, 8, 1), {None: group_of(values)})
     found = from_rows(to_rows([known, later]))
-    assert [(one.id, one.as_of, list(one.groups)) for one in found] == [("abc", AS_OF, [None, "", "北京"]), ("abc", later.as_of, [None])]
+    assert [(one.id, one.as_of, list(one.groups)) for one in found] == [
+        ("abc", AS_OF, [None, "", "北京"]),
+        ("abc", later.as_of, [None]),
+    ]
     for key, group in groups.items():
         back = found[0].groups[key]
         assert back.values.tolist() == group.values.tolist()

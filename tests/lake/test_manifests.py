@@ -86,7 +86,9 @@ def test_a_writer_that_dies_before_its_manifest_leaves_nothing(lake: Lake, monke
     assert found is not None and found.to_pydict() == {"n": [5, 6]}
 
 
-def test_a_writer_that_dies_while_it_writes_the_manifest_leaves_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_dies_while_it_writes_the_manifest_leaves_nothing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake.append("rows", {"orders": rows(1)}, "a")
     draft = lake.folder / "manifests" / ".00000002.tmp"
     draft.write_text('{"number": 2, "ki', encoding="utf-8")
@@ -120,7 +122,9 @@ def test_an_entry_may_hold_no_file(lake: Lake) -> None:
     assert lake.version == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"number": 1}', '{"number": 1, "kind": "rows", "files": [{}], "about": {}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"number": 1}', '{"number": 1, "kind": "rows", "files": [{}], "about": {}}']
+)
 def test_a_broken_manifest_is_named(lake: Lake, content: str) -> None:
     lake.append("rows", {"orders": rows(1)}, "a")
     path = lake.folder / "manifests" / "00000001.json"

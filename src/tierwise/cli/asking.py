@@ -10,7 +10,7 @@ import typer
 
 from tierwise.cli.context import CONTEXT, Context
 
-__all__ = ["register"]
+__all__ = ["What", "estimate", "explain", "export", "register", "show", "sql"]
 
 
 class What(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import math
 import sys
@@ -123,11 +122,3 @@ def _cell(value: Any, column: str) -> str:
 def _console() -> Console:
     width = None if sys.stdout.isatty() else 160
     return Console(file=sys.stdout, width=width, highlight=False)
-
-
-def user() -> str:
-    """Return who is at the keyboard, for the records."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

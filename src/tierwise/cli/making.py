@@ -11,7 +11,7 @@ from tierwise.cli.context import CONTEXT
 from tierwise.errors import Problem
 from tierwise.packs import pack_names
 
-__all__ = ["register"]
+__all__ = ["check", "init", "plan", "register"]
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tierwise.cli.context import CONTEXT, Context
 
-__all__ = ["register"]
+__all__ = ["register", "run"]
 
 
 def register(app: typer.Typer) -> None:

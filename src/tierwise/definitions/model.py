@@ -235,7 +235,6 @@ class Settings(Form):
             raise ValueError(f"earliest: {self.earliest} is not a date, written 2000-01-01")
         known = self.as_of in ("now", "latest row") or parse_date(self.as_of) is not None
         if not known and parse_instant(self.as_of, Zone(self.timezone)) is None:
-            raise ValueError(
-                f"as_of: {self.as_of} is not an instant; write now, latest row, 2026-03-01 or 2026-03-01 08:00"
-            )
+            ways = "now, latest row, 2026-03-01 or 2026-03-01 08:00"
+            raise ValueError(f"as_of: {self.as_of} is not an instant; write {ways}")
         return self

@@ -16,12 +16,7 @@ from tierwise.definitions.language.typed import Aggregate, Apply, AsOf, ColumnOf
 from tierwise.engine.clock import Clock, bound
 from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, number, physical, text, try_cast, when
 
-__all__ = [
-    "Emitter",
-    "finite",
-    "in_calendar",
-    "round9",
-]
+__all__ = ["Emitter", "finite", "in_calendar", "round9", "widened"]
 
 _COMPARE: Final[Mapping[str, Callable[..., exp.Expression]]] = {
     "<": exp.LT,

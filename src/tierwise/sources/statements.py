@@ -78,6 +78,7 @@ class RowStatements:
 
     def emitter(self) -> Emitter:
         """Return an emitter whose leaves are the file's columns."""
+
         def resolve(expr: Expr) -> exp.Expression:
             if isinstance(expr, Apply):  # to_number(column)
                 return self.number(expr.args[0], emitter)

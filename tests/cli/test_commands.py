@@ -1,0 +1,190 @@
+"""Every command on a small real project: what it prints for people, its JSON, its exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from tierwise.cli import main
+
+SETTINGS = "name: tea shop\ntimezone: Asia/Shanghai\nas_of: latest row\n"
+SOURCE = """\
+file: data/orders.csv
+customer: member
+row_key: no
+streams:
+  orders: {time: at, columns: {order_id: no, amount: paid}}
+"""
+DEFINITIONS = """\
+tags:
+  spend: {value: sum(orders.amount), label: {zh: 累计消费, en: Spend}}
+  orders_count: count(orders)
+tierings:
+  grade:
+    label: {zh: 等级, en: Grade}
+    ordered: true
+    tiers: {gold: spend >= 100, member: otherwise}
+segments:
+  regulars: orders_count >= 2
+"""
+ROWS = """\
+no,member,at,paid
+1,=ann,2026-01-02 10:00,80.00
+2,=ann,2026-02-02 10:00,40.50
+3,bob,2026-02-03 10:00,12.00
+4,,2026-02-03 10:00,12.00
+5,cat,2026-02-30 10:00,12.00
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project with three orders that count and two that do not."""
+    for name, text in {
+        "tierwise.yaml": SETTINGS,
+        "sources/orders.yaml": SOURCE,
+        "definitions/all.yaml": DEFINITIONS,
+        "data/orders.csv": ROWS,
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+class Answers:
+    """Runs commands on one project and keeps what they printed."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capsys = folder, capsys
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["--project", str(self.folder), *words])
+        found = self.capsys.readouterr()
+        assert ended.value.code == code, found.out + found.err
+        return found.out + found.err
+
+    def json(self, *words: str, code: int = 0) -> object:
+        with pytest.raises(SystemExit) as ended:
+            main(["--project", str(self.folder), *words, "--json"])
+        found = self.capsys.readouterr()
+        assert ended.value.code == code, found.out + found.err
+        return json.loads(found.out)
+
+
+@pytest.fixture
+def tierwise(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
+    """The command line on the small project."""
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    monkeypatch.delenv("LC_ALL", raising=False)
+    yield Answers(folder, capsys)
+
+
+def test_from_files_to_tiers(tierwise: Answers) -> None:
+    assert "0 errors, 0 warnings" in tierwise("check")
+    assert "new" in tierwise("plan")
+    report = tierwise("run")
+    assert "missing_customer 1" in report
+    assert "not_a_date 1" in report
+    assert "2 customers as of 2026-02-03 02:00:00" in report
+    shown = tierwise("show", "tiers")
+    assert [line.split()[:4] for line in shown.splitlines()[1:3]] == [
+        ["grade", "gold", "gold", "1"],
+        ["grade", "member", "member", "1"],
+    ]
+    assert "等级" in tierwise("explain", "bob", "--lang", "zh")
+    assert "1 / 2 = 50.00%" in tierwise("estimate", "orders_count >= 2")
+    assert "unchanged" in tierwise("run")
+
+
+def test_json_of_every_command(tierwise: Answers) -> None:
+    assert tierwise.json("check") == {"errors": 0, "problems": []}
+    report = tierwise.json("run")
+    assert isinstance(report, dict)
+    assert report["imports"][0]["rows_read"] == 5
+    assert report["imports"][0]["reasons"] == {"missing_customer": 1, "not_a_date": 1}
+    assert report["as_of"] == "2026-02-03T02:00:00Z"
+    tiers = tierwise.json("show", "tiers")
+    assert isinstance(tiers, list)
+    assert [(row["tier"], row["customers"]) for row in tiers] == [("gold", 1), ("member", 1)]
+    for what in ("segments", "tags", "tables", "runs"):
+        assert tierwise.json("show", what)
+    explained = tierwise.json("explain", "=ann")
+    assert isinstance(explained, dict)
+    assert explained["tierings"][0]["tier"] == "gold"
+    assert {tag["tag"]: tag["value"] for tag in explained["tags"]} == {"spend": "120.50", "orders_count": 2}
+    assert tierwise.json("sql", "select count(*) as n from orders") == [{"n": 3}]
+    estimate = tierwise.json("estimate", "spend >= 100 and orders_count >= 1")
+    assert isinstance(estimate, dict)
+    assert [step["count"] for step in estimate["waterfall"]] == [2, 1, 1]
+
+
+def test_exports_open_in_a_spreadsheet(tierwise: Answers, folder: Path) -> None:
+    tierwise("run")
+    tierwise("export", "customers", "--to", str(folder / "c.csv"))
+    with (folder / "c.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["customer_key"], row["grade"], row["spend"]) for row in rows] == [
+        ("'=ann", "gold", "120.50"),
+        ("bob", "member", "12.00"),
+    ]
+    tierwise("export", "customers", "--to", str(folder / "c.xlsx"))
+    sheet = load_workbook(folder / "c.xlsx").active
+    assert sheet is not None
+    header, first, *_ = sheet.iter_rows(values_only=True)
+    assert dict(zip(header, first, strict=True))["spend"] == 120.5
+    assert dict(zip(header, first, strict=True))["customer_key"] == "'=ann"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("frobnicate",), 2, "No such command"),
+        (("show",), 2, "Missing argument"),
+        (("show", "nonsense"), 2, "not one of"),
+        (("run", "--as-of", "tomorrow"), 1, "is not an instant"),
+        (("explain", "nobody"), 1, "there is no customer `nobody`"),
+        (("estimate", "spnd > 3"), 1, "did you mean `spend`?"),
+        (("estimate", "spend"), 1, "a condition is needed here"),
+        (("export", "custmers", "--to", "x.csv"), 1, "did you mean `customers`?"),
+        (("export", "customers", "--to", "x.doc"), 1, "one of .csv, .xlsx, .parquet"),
+        (("sql", "drop table customers"), 1, "sql takes one SELECT"),
+        (("sql", "select * from read_text('/etc/hostname')"), 1, "disabled"),
+        (("init", "."), 1, "is not empty"),
+    ],
+)
+def test_what_is_refused(tierwise: Answers, words: tuple[str, ...], code: int, says: str) -> None:
+    tierwise("run")
+    assert says in tierwise(*words, code=code)
+    refused = tierwise.json(*words, code=code)
+    assert isinstance(refused, dict)
+    assert set(refused) == {"error"}
+
+
+def test_problems_are_shown_all_at_once_with_their_place(tierwise: Answers, folder: Path) -> None:
+    path = folder / "definitions" / "all.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "  more: spnd > 3\n  less: count(order) > 1\n", encoding="utf-8")
+    shown = tierwise("check", code=1)
+    assert "definitions/all.yaml:11:9: there is no tag or attribute `spnd`" in shown
+    assert "definitions/all.yaml:12:9: there is no stream `order`" in shown
+    assert "2 errors" in shown
+    assert "2 problems" in tierwise("run", code=1)
+
+
+def test_no_project_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--project", str(tmp_path / "nowhere"), "check"])
+    assert ended.value.code == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("tierwise 0.")
