@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,7 +69,13 @@ class Brand:
 
     def __init__(self, folder: Path, files: Mapping[str, str | bytes] | None = None) -> None:
         self.folder = folder
-        self.write({"tierwise.yaml": "name: test\n", **(files or {})})
+        if not (folder / "tierwise.yaml").exists():
+            self.write({"tierwise.yaml": "name: test\n"})
+        self.write(files or {})
+
+    def copy(self, folder: Path) -> Brand:
+        """Return a copy of the whole project, results included, in another folder."""
+        return Brand(shutil.copytree(self.folder, folder))
 
     def write(self, files: Mapping[str, str | bytes]) -> None:
         for name, content in files.items():

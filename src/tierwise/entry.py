@@ -20,7 +20,7 @@ __all__ = ["init", "open"]
 _IGNORED = "lake/\nengine/\nstore/\ndata/\n"
 _EMPTY = """\
 # 项目设置 / project settings
-name: {name}
+name: "{name}"
 timezone: Asia/Shanghai
 currency: CNY
 as_of: now          # now | latest row | an instant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,10 +10,11 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
+from tests.conformance.vocabulary import ATTRIBUTES, DURATIONS
 from tests.conformance.worlds import Case, around, at
 from tests.conformance.writer import KINDS, Writer
 from tierwise.definitions.language.reference import Row
-from tierwise.definitions.language.times import Zone
+from tierwise.definitions.language.times import Zone, parse_duration
 
 __all__ = ["cases"]
 
@@ -70,24 +72,18 @@ _STREAM_KINDS: Final = {
     "visits": {"store_id": "text", "left_at": "instant"},
     "s": {"n": "integer", "q": "decimal", "m": "money", "f": "float", "t": "text", "b": "boolean", "d": "date", "i": "instant"},
 }  # fmt: skip
-_RECORD_KINDS: Final = {
-    "birth_date": "date", "city": "text", "registered_at": "instant", "children": "integer", "income": "money",
-    "weight": "decimal", "ratio": "float", "vip": "boolean",
-}  # fmt: skip
 
 
-def _times(as_of: datetime, zone: Zone) -> list[datetime]:
-    """Instants on and beside every edge a window of this as_of may have."""
+def _edges(as_of: datetime, zone: Zone, windows: Sequence[str]) -> list[datetime]:
+    """Instants on and beside the edges of these windows, of the calendar's periods and of the answer itself."""
     today = zone.day_of(as_of)
-    found = [*around(as_of, 1, -1), *_SPECIAL_TIMES, *(as_of - age for age in _AGES)]
-    for months in (1, 2, 12):
-        from tierwise.definitions.language.times import parse_duration
-
-        found += around(zone.add(as_of, parse_duration(f"{months}mo"), -1), 1)  # type: ignore[arg-type]
+    found = around(as_of, 1, -1)
+    for text in windows:
+        duration = parse_duration(text)
+        assert duration is not None
+        found += around(zone.add(as_of, duration, -1), 1)
     for day in (today, today.replace(day=1), today.replace(month=1, day=1), today - timedelta(days=today.weekday())):
         found += around(zone.midnight(day), -1)
-    for days in (30, 90):
-        found += around(as_of - timedelta(days=days), 1)
     return found
 
 
@@ -129,7 +125,11 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
 
     zone = Zone(pick(_ZONES))
     as_of = pick(_AS_OF)
-    times = _times(as_of, zone)
+    windows = [pick(DURATIONS) for _ in range(2)]
+    spelled = [json.loads(window) if window.startswith('"') else "2mo" for window in windows]
+    edges = _edges(as_of, zone, [*spelled, "30d", "90d"])
+    times = [*edges, *_SPECIAL_TIMES, *(as_of - age for age in _AGES)]
+    few = [pick(edges), pick(edges), pick(times), pick(times)]  # rows of one instant, also across streams
     mild = pick((True, True, True, False))
     customers = list(range(1, pick((3, 5, 7)) + 1))
     streams: dict[str, dict[int, list[Row]]] = {}
@@ -138,10 +138,10 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
         start = 0
         for customer in customers:
             count = pick((0, 1, 1, 2, 3, 5))
-            streams[stream][customer] = _rows(pick, stream, pick((times, times[:6])), mild, count, start)
+            streams[stream][customer] = _rows(pick, stream, pick((times, edges, few, few)), mild, count, start)
             start += count
     records = {customer: _records(pick, times, mild) for customer in customers}
-    writer = Writer(pick, depth)
+    writer = Writer(pick, depth, windows)
     written = {f"t{index}": writer.tag(f"t{index}", pick(KINDS)) for index in range(tags // 2)}
     tierings = {
         "grade": {
@@ -182,7 +182,7 @@ def _records(pick: _Pick, times: Sequence[datetime], mild: bool) -> list[Row]:
     for index in range(pick((0, 1, 1, 2, 3))):
         values = {
             name: pick((*_MILD[kind], None) if mild and kind in _MILD else VALUES[kind])
-            for name, kind in _RECORD_KINDS.items()
+            for name, kind in ATTRIBUTES.items()
         }
         rows.append(Row(pick(times), f"c{index}", values))
     return rows

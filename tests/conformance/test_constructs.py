@@ -36,12 +36,20 @@ def _with(form: str, option: str) -> str:
     return f"{form[:-1]}, {option})" if option else form
 
 
+def _firsts() -> set[str]:
+    """The first form of each function: it is tried with every option, the others with some."""
+    found: dict[str, str] = {}
+    for form in FORMS:
+        found.setdefault(form.partition("(")[0], form)
+    return set(found.values())
+
+
 #: Expression → what it says of each customer, in order.
 OF_STREAMS: dict[str, Sequence[Any]] = {
     **{
         _with(form, option): (truth[WHICH[OPTIONS[option]]], truth[NOTHING], truth[NOTHING])
         for form, truth in FORMS.items()
-        for option in TRIED
+        for option in (TRIED if form in _firsts() else TRIED[:: len(TRIED) // 4])
     },
     **{
         _with("sum(s.q)", option): (sum(2 ** "abcdefg".index(key) for key in rows), 0, 0)

@@ -212,6 +212,10 @@ def test_trap_1_what_comes_later_is_refused(name: str) -> None:
     assert _problems(x=f"{name}(orders)") == ["not-yet"]
 
 
+def test_trap_1_two_names_the_engine_cannot_tell_apart_are_refused() -> None:
+    assert _problems(n="count(orders)", N="count(orders)") == ["duplicate-name"]
+
+
 def test_trap_2_an_edge_is_exact_to_the_microsecond() -> None:
     tick = 1 / 86_400_000_000
     orders = {1: [ago(30 - tick)], 2: [ago(30)], 3: [ago(30 + tick)]}

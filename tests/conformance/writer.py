@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+from tests.conformance.vocabulary import (
+    ATTRIBUTES,
+    COLUMNS_OF,
+    DAYS,
+    DURATIONS,
+    LITERALS,
+    NUMBERS,
+    PATTERNS,
+    SPANS,
+    WORDS,
+)
 
 __all__ = ["KINDS", "Writer"]
 
@@ -24,55 +35,16 @@ KINDS: Final = (
     "instant",
     "list",
 )
-_NUMBERS: Final = ("integer", "money", "decimal", "float")
-_COLUMNS: Final[dict[str, dict[str, str]]] = {
-    "orders": {"amount": "money", "kept_amount": "money", "coupon_amount": "money", "channel": "text", "cancelled": "boolean", "kept": "boolean", "time": "instant"},
-    "refunds": {"amount": "money", "kind": "text", "time": "instant"},
-    "events": {"type": "text", "sku": "text", "time": "instant"},
-    "visits": {"store_id": "text", "left_at": "instant", "dwell_minutes": "decimal", "time": "instant"},
-    "s": {"n": "integer", "q": "decimal", "m": "money", "f": "float", "t": "text", "b": "boolean", "d": "date", "i": "instant", "time": "instant"},
-}  # fmt: skip
-_ATTRIBUTES: Final = {
-    "birth_date": "date", "city": "text", "registered_at": "instant", "children": "integer", "income": "money",
-    "weight": "decimal", "ratio": "float", "vip": "boolean",
-}  # fmt: skip
-_LITERALS: Final[dict[str, Sequence[str]]] = {
-    "boolean": ("True", "False"),
-    "integer": ("0", "1", "2", "3", "18", "30", "9007199254740993", "9223372036854775807", "param.p"),
-    "decimal": ("0.5", "0.1", "1.5", "19.90", "100.000001", "999999999999.999999", "0.000001", "param.share"),
-    "text": tuple(json.dumps(text, ensure_ascii=False) for text in ("app", "store", "", "微信", "İ", "a", "é", "👍", "10", "o'ne")),
-    "date": ('"2026-03-01"', '"2026-02-28"', '"2024-02-29"', '"2025-12-31"'),
-    "instant": ('"2026-03-01 08:00"', '"2026-03-29T01:00:00Z"', '"2025-10-26 01:30"', '"2026-01-31 23:59:59.999999"'),
-}  # fmt: skip
-_DURATIONS: Final = (
-    '"30m"',
-    '"1d"',
-    '"7d"',
-    '"30d"',
-    '"90d"',
-    '"2w"',
-    '"1mo"',
-    '"2mo"',
-    '"1y"',
-    '"400d"',
-    "param.span",
-)
-_DAYS: Final = ('"0d"', '"1d"', '"30d"', '"2w"', '"1mo"', '"13mo"', '"1y"', '"200y"')
-_SPANS: Final = ('"30d..90d"', '"0d..1d"', '"1mo..2mo"', '"7d..1mo"', '"1w..52w"')
-_WORDS: Final = (
-    "today", "yesterday", "this week", "last week", "this month", "last month", "this quarter", "last quarter", "this year", "last year",
-)  # fmt: skip
-_PATTERNS: Final = ("a.*", ".", "a.b", "[A-Z]+", "(?i)APP", "", "\\\\w+", ".*ß.*")
 
 
 class Writer:
     """Writes expressions; `pick` draws one of a sequence.
 
-    `tags` are those that may be referred to, with their kinds. `row` is the stream whose rows are spoken of, or "".
+    `windows` are the lengths of time that it prefers; `tags` are those that may be referred to, with their kinds. `row` is the stream whose rows are spoken of, or "".
     """
 
-    def __init__(self, pick: Callable[[Sequence[Any]], Any], depth: int) -> None:
-        self.pick, self.depth = pick, depth
+    def __init__(self, pick: Callable[[Sequence[Any]], Any], depth: int, windows: Sequence[str]) -> None:
+        self.pick, self.depth, self.windows = pick, depth, windows
         self.tags: dict[str, str] = {}
         self.memberships = False
 
@@ -98,14 +70,14 @@ class Writer:
     def leaf(self, kind: str, row: str) -> str:
         """Write a column, a tag, an attribute or a literal."""
         customer = "customer." if row else ""
-        names = [f"{customer}{name}" for name, own in (*_ATTRIBUTES.items(), *self.tags.items()) if own == kind]
+        names = [f"{customer}{name}" for name, own in (*ATTRIBUTES.items(), *self.tags.items()) if own == kind]
         if row:
-            names += [name for name, own in _COLUMNS[row].items() if own == kind] * 3
+            names += [name for name, own in COLUMNS_OF[row].items() if own == kind] * 3
         elif kind != "boolean":
             names.append(self.aggregate(kind, "", 0))
         if kind == "instant":
             names.append("as_of")
-        literals = _LITERALS.get(kind, ())
+        literals = LITERALS.get(kind, ())
         if kind in ("date", "instant"):  # a bare text is no date: what it meets makes it one
             literals = ()
         options = [*names, *(self.pick([literals]) if literals else [])]
@@ -121,13 +93,13 @@ class Writer:
     # -- over a stream ----------------------------------------------------------------------------------------------
 
     def aggregate(self, kind: str, row: str, depth: int) -> str:
-        stream = self.pick(tuple(_COLUMNS))
-        columns = [name for name, own in _COLUMNS[stream].items() if own == kind]
+        stream = self.pick(tuple(COLUMNS_OF))
+        columns = [name for name, own in COLUMNS_OF[stream].items() if own == kind]
         calls: list[str] = []
         if kind == "boolean":
             calls = ["exists({s})", "exists({s})"]
         elif kind == "integer":
-            any_column = self.pick(tuple(_COLUMNS[stream]))
+            any_column = self.pick(tuple(COLUMNS_OF[stream]))
             calls = [
                 "count({s})",
                 "days({s})",
@@ -143,28 +115,28 @@ class Writer:
                 "max_gap({s})",
                 'score({{s}}, half_life="{}")'.format(self.pick(("1d", "30d", "12h"))),
             ]
-            numbers = [name for name, own in _COLUMNS[stream].items() if own in _NUMBERS]
+            numbers = [name for name, own in COLUMNS_OF[stream].items() if own in NUMBERS]
             calls += [f"avg({{s}}.{name})" for name in numbers]
         for column in columns:
             calls += [f"{name}({{s}}.{column})" for name in ("first", "last", "top")]
             calls.append(f"nth({{s}}.{column}, {self.pick((1, 2, 3))})")
             calls.append(f"top({{s}}.{column}, by={self.by(stream)})")
-            if kind in _NUMBERS:
+            if kind in NUMBERS:
                 calls.append(f"sum({{s}}.{column})")
             if kind not in ("boolean",):
                 calls += [f"min({{s}}.{column})", f"max({{s}}.{column})"]
         if not calls:
             return (
                 self.aggregate(kind, row, depth)
-                if any(kind in own.values() for own in _COLUMNS.values())
+                if any(kind in own.values() for own in COLUMNS_OF.values())
                 else self.leaf(kind, row)
             )
         call = str(self.pick(calls)).replace("{s}", stream)
         return self.with_options(call, stream, depth)
 
     def by(self, stream: str) -> str:
-        numbers = [name for name, own in _COLUMNS[stream].items() if own in _NUMBERS]
-        ordered = [name for name, own in _COLUMNS[stream].items() if own != "boolean"]
+        numbers = [name for name, own in COLUMNS_OF[stream].items() if own in NUMBERS]
+        ordered = [name for name, own in COLUMNS_OF[stream].items() if own != "boolean"]
         options = [f"count({stream})", f"days({stream})", *(f"distinct({stream}.{name})" for name in ordered)]
         options += [f"{name}({stream}.{column})" for name in ("sum", "avg") for column in numbers]
         options += [f"{name}({stream}.{column})" for name in ("min", "max") for column in ordered]
@@ -192,17 +164,17 @@ class Writer:
                 case "where":
                     options.append(f"where={self.write('boolean', stream, max(depth, 1))}")
                 case "within":
-                    options.append(f"within={self.pick(_DURATIONS)}")
+                    options.append(f"within={self.pick((*self.windows, self.pick(DURATIONS)))}")
                 case "ago":
-                    options.append(f"ago={self.pick(_SPANS)}")
+                    options.append(f"ago={self.pick(SPANS)}")
                 case "on":
-                    options.append(f'on="{self.pick(_WORDS)}"')
+                    options.append(f'on="{self.pick(WORDS)}"')
                 case "latest":
                     options.append(f"latest={self.pick((1, 2, 3))}")
                 case _:
                     kind = self.pick(("date", "instant"))
                     bound = (
-                        self.pick(_LITERALS[kind]) if self.pick((True, False)) else self.write(kind, "", min(depth, 1))
+                        self.pick(LITERALS[kind]) if self.pick((True, False)) else self.write(kind, "", min(depth, 1))
                     )
                     options.append(f"{name}={bound}")
         return f"{call[:-1]}, {', '.join(options)})" if options else call
@@ -225,19 +197,19 @@ class Writer:
     # -- conditions -------------------------------------------------------------------------------------------------
 
     def comparison(self, row: str, depth: int) -> str:
-        kind = self.pick((*_NUMBERS, *_NUMBERS, "text", "date", "instant"))
+        kind = self.pick((*NUMBERS, *NUMBERS, "text", "date", "instant"))
         left = self.write(kind, row, depth)
-        if kind in _NUMBERS:
-            right = self.write(self.pick(_NUMBERS), row, depth)
+        if kind in NUMBERS:
+            right = self.write(self.pick(NUMBERS), row, depth)
         elif kind in ("date", "instant"):
             other = self.pick(("date", "instant"))
-            right = self.pick(_LITERALS[other]) if self.pick((True, False)) else self.write(other, row, depth)
+            right = self.pick(LITERALS[other]) if self.pick((True, False)) else self.write(other, row, depth)
         else:
             right = self.write(kind, row, depth)
         return f"({left} {self.pick(('==', '!=', '<', '<=', '>', '>='))} {right})"
 
     def between(self, row: str, depth: int) -> str:
-        middle = self.write(self.pick(_NUMBERS), row, depth)
+        middle = self.write(self.pick(NUMBERS), row, depth)
         return f"({self.write('integer', row, 0)} <= {middle} < {self.write('decimal', row, 0)})"
 
     def logic(self, row: str, depth: int) -> str:
@@ -250,9 +222,9 @@ class Writer:
         kind = self.pick(("text", "integer", "money", "date", "float"))
         value = self.write(kind, row, depth)
         if kind in ("date", "text"):
-            items = [self.pick(_LITERALS[kind]) for _ in range(2)]
+            items = [self.pick(LITERALS[kind]) for _ in range(2)]
         else:
-            items = [self.pick(_LITERALS[self.pick(("integer", "decimal"))]) for _ in range(2)]
+            items = [self.pick(LITERALS[self.pick(("integer", "decimal"))]) for _ in range(2)]
         if kind == "text" and not row and self.pick((True, False)):
             return f"({value} {word} top(orders.channel, n=2))"
         return f"({value} {word} ({', '.join(items)}))"
@@ -264,13 +236,13 @@ class Writer:
         name = self.pick(("contains", "startswith", "matches"))
         x = self.write("text", row, depth)
         return (
-            f'{name}({x}, "{self.pick(_PATTERNS)}")'
+            f'{name}({x}, "{self.pick(PATTERNS)}")'
             if name == "matches"
             else f"{name}({x}, {self.write('text', row, 0)})"
         )
 
     def birthday(self, row: str, depth: int) -> str:
-        return f"anniversary({self.write(self.pick(('date', 'instant')), row, depth)}, within={self.pick(_DAYS[1:])})"
+        return f"anniversary({self.write(self.pick(('date', 'instant')), row, depth)}, within={self.pick(DAYS[1:])})"
 
     def membership(self, row: str, depth: int) -> str:
         if not self.memberships or row:
@@ -292,7 +264,7 @@ class Writer:
         if row:
             return self.comparison(row, depth)
         name = self.pick(("in_top", "above_mean"))
-        x = self.write(self.pick(_NUMBERS), row, depth)
+        x = self.write(self.pick(NUMBERS), row, depth)
         size = (
             self.pick((", n=1", ", n=2", ", percent=20", ", percent=50.5", ", percent=100")) if name == "in_top" else ""
         )
@@ -367,7 +339,7 @@ class Writer:
         if row:
             return self.of_time(row, depth)
         name = self.pick(("ntile", "quintile", "rank"))
-        x = self.write(self.pick((*_NUMBERS, "date", "instant")), row, depth)
+        x = self.write(self.pick((*NUMBERS, "date", "instant")), row, depth)
         return f"{name}({x}{', %d' % self.pick((2, 4, 10)) if name == 'ntile' else ''}{self.population(depth)})"
 
     def score(self, row: str, depth: int) -> str:
@@ -375,11 +347,11 @@ class Writer:
         if row:
             return self.elapsed(row, depth)
         name = self.pick(("percent_rank", "zscore"))
-        kinds = (*_NUMBERS, "date") if name == "percent_rank" else _NUMBERS
+        kinds = (*NUMBERS, "date") if name == "percent_rank" else NUMBERS
         return f"{name}({self.write(self.pick(kinds), row, depth)}{self.population(depth)})"
 
     def band(self, row: str, depth: int) -> str:
-        return f"band({self.write(self.pick(_NUMBERS), row, depth)}, {self.pick(('0', '1, 18', '0.5, 19.90, 100', '10, 9007199254740993'))})"
+        return f"band({self.write(self.pick(NUMBERS), row, depth)}, {self.pick(('0', '1, 18', '0.5, 19.90, 100', '10, 9007199254740993'))})"
 
     def small(self, row: str, depth: int) -> str:
         return f"lower({self.write('text', row, depth)})"
@@ -389,7 +361,7 @@ class Writer:
         return f'lookup("band", {self.write("text", row, depth)}, "{column}")'
 
     def moved(self, kind: str, row: str, depth: int) -> str:
-        by = self.pick(_DAYS if kind == "date" else (*_DURATIONS, '"200y"'))
+        by = self.pick(DAYS if kind == "date" else (*DURATIONS, '"200y"'))
         return f"({self.write(kind, row, depth)} {self.pick('+-')} {by})"
 
 

@@ -86,13 +86,13 @@ def test_yaml_and_python_give_equal_objects(tmp_path: Path) -> None:
 def test_places_are_exact(tmp_path: Path) -> None:
     places = loaded(tmp_path, YAML)
     shown = {path: str(places.place(path)) for path in (
-        "tags.spend", "tags.spend.value", "tags.n.value", "tags.yes", "tierings.value.tiers.high.rule",
-        "tierings.value.tiers.on", "tierings.value.tiers.none", "segments.busy", "parameters.gold.default",
+        "tags.spend", "tags.spend.value", "tags.n.value", "tags.yes.value", "tierings.value.tiers.high.rule",
+        "tierings.value.tiers.on", "tierings.value.tiers.none", "segments.busy.rule", "parameters.gold.default",
         "sources.orders.streams.orders.columns.amount",
     )}  # fmt: skip
     file = "definitions/all.yaml"
     assert list(shown.values()) == [
-        f"{file}:2:3", f"{file}:3:12", f"{file}:6:15", f"{file}:7:8", f"{file}:12:20", f"{file}:14:1", f"{file}:16:13",
+        f"{file}:2:3", f"{file}:3:12", f"{file}:6:15", f"{file}:7:9", f"{file}:12:20", f"{file}:14:9", f"{file}:16:13",
         f"{file}:18:9", f"{file}:19:43", "sources/orders.yaml:4:56",
     ]  # fmt: skip
 

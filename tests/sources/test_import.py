@@ -153,6 +153,21 @@ def test_another_mapping_replaces_whatever_on_change_says(shop: Brand) -> None:
     assert shop.imports() == [{"duplicate": 1, "quarantined": 1}], "from then on it holds again"
 
 
+@pytest.mark.parametrize("edit", ["amount: coupon_amount", "key_space: default", "customer: customer"])
+def test_whatever_is_edited_the_rows_follow(shop: Brand, edit: str) -> None:
+    """The same cells mean something else: under another column, another number space, another customer."""
+    source = ORDERS.replace("amount: amount", "amount: amount, coupon_amount: c") + "key_space: default\nrow_key: id\n"
+    shop.write({"sources/orders.yaml": source, "data/orders.csv": csv(f"{HEAD},c,other", "1,a,2026-01-02,10,,b")})
+    shop.imports()
+    edited = {
+        "amount: coupon_amount": source.replace("coupon_amount: c", "store_id: c"),
+        "key_space: default": source.replace("key_space: default", "key_space: app"),
+        "customer: customer": source.replace("customer: customer", "customer: other"),
+    }[edit]
+    shop.write({"sources/orders.yaml": edited})
+    assert shop.imports() == [{"replaced": 1}]
+
+
 def test_rows_of_a_file_that_was_overwritten_are_kept(shop: Brand) -> None:
     shop.imports()
     shop.write({"data/orders.csv": csv(HEAD, "3,c,2026-01-04,30")})
@@ -305,7 +320,7 @@ def _ids() -> Any:
     return assign
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @example(
     ["1,a,2026-01-02,10", "1,a,2026-01-02,10", "1,b,2026-01-02", '2,b,"2026-01-02,3'],
     ["1,a,2026-01-02,11"],

@@ -295,7 +295,7 @@ class _Check:
         return found
 
     def names(self, streams: Mapping[str, Stream], attributes: Mapping[str, Kind]) -> None:
-        seen: dict[str, str] = {}
+        seen: dict[str, tuple[str, str]] = {}
         for section in ("tags", "tierings", "segments"):
             for name in getattr(self.definitions, section):
                 path = f"{section}.{name}"
@@ -313,14 +313,11 @@ class _Check:
                 )
                 if taken:
                     self.report("reserved-name", f"`{name}` is the name of {taken}", path, "give it another name")
-                if name in seen:
-                    self.report(
-                        "duplicate-name",
-                        f"`{name}` is declared twice, first in {seen[name]}",
-                        path,
-                        "give one of the two another name",
-                    )
-                seen.setdefault(name, section)
+                other, where = seen.setdefault(name.lower(), (name, section))  # SQL does not tell A from a
+                if (other, where) != (name, section):
+                    twice = "is declared twice" if other == name else f"and `{other}` differ only by capitals"
+                    message = f"`{name}` {twice}, first in {where}"
+                    self.report("duplicate-name", message, path, "give one of the two another name")
 
     # -- expressions ------------------------------------------------------------------------------------------------
 

@@ -151,17 +151,18 @@ def _wall_time(
 ) -> exp.Expression:
     """Return the wall time of an instant, NULL where that is outside the years 1 to 9999."""
     last = changes[-1][1] if changes else first
+    long = not isinstance(value, exp.Column)
+    of = exp.column("v") if long else value
     outside: list[exp.Expression] = []
     if first < timedelta():
-        outside.append(exp.LT(this=exp.column("v"), expression=timestamp(datetime.min - first)))
+        outside.append(exp.LT(this=of.copy(), expression=timestamp(datetime.min - first)))
     if last > timedelta():
-        outside.append(exp.GT(this=exp.column("v"), expression=timestamp(datetime.max - last)))
+        outside.append(exp.GT(this=of.copy(), expression=timestamp(datetime.max - last)))
     if not outside:
         return _shift(value, first, changes, _at_change, 1)
-    chosen = when(
-        [(condition, null()) for condition in outside], _halve(exp.column("v"), first, changes, _at_change, 1)
-    )
-    return bound(value, chosen)
+    inside = _halve(of, first, changes, _at_change, 1)
+    chosen = when([(condition, null()) for condition in outside], inside)
+    return bound(value, chosen) if long else chosen
 
 
 def _shift(

@@ -118,6 +118,8 @@ def _of_floats(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
         mean = math.fsum(np.repeat(values, counts)) / int(counts.sum())
     except OverflowError:
         return math.nan, math.nan
+    if len(values) == 1:  # its mean may be beside it in binary
+        return mean, 0.0
     with np.errstate(over="ignore"):
         variance = float(np.dot((values - mean) ** 2, counts) / counts.sum())
     return mean, math.sqrt(variance) if math.isfinite(variance) else math.nan

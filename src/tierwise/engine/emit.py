@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -13,10 +11,12 @@ from sqlglot import exp
 from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, INTEGER, MONEY, Kind
 from tierwise.definitions.language.times import Duration
 from tierwise.definitions.language.typed import Aggregate, Apply, AsOf, ColumnOf, Const, Expr, ParameterOf, Value
-from tierwise.engine.clock import Clock, bound
-from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, number, physical, text, try_cast, when
+from tierwise.engine.clock import Clock
+from tierwise.engine.scalars import SCALARS
+from tierwise.engine.sql import all_of, cast, coalesce, fn, literal, null, physical, text, try_cast, when
+from tierwise.engine.values import WIDTH, days_step, finite, in_calendar, round9, widened
 
-__all__ = ["Emitter", "finite", "in_calendar", "round9", "widened"]
+__all__ = ["Emitter"]
 
 _COMPARE: Final[Mapping[str, Callable[..., exp.Expression]]] = {
     "<": exp.LT,
@@ -47,6 +47,10 @@ class Emitter:
     ) -> None:
         self.clock, self.resolve, self.parameters, self.lookup = clock, resolve, parameters, lookup
 
+    def reading(self, resolve: Callable[[Expr], exp.Expression]) -> Emitter:
+        """Return the same emitter with other leaves."""
+        return Emitter(self.clock, resolve, self.parameters, self.lookup)
+
     def value(self, expr: Expr) -> exp.Expression:
         """Return the value; comparisons and logic are never NULL."""
         match expr:
@@ -61,7 +65,7 @@ class Emitter:
                     return self.boolean(expr)
                 if function in _ARITHMETIC:
                     return finite(self.arithmetic(expr)) if expr.kind == FLOAT else self.arithmetic(expr)
-                return _FUNCTIONS[function](self, args, expr.kind)
+                return SCALARS[function](self, args, expr.kind)
         return self.resolve(expr)
 
     def unchecked(self, expr: Expr) -> exp.Expression:
@@ -108,7 +112,7 @@ class Emitter:
             case Apply(function, (left, right)) if function in _COMPARE:
                 return self.comparison(function, left, right)
             case Apply(function, args):
-                return _FUNCTIONS[function](self, args, BOOLEAN)
+                return SCALARS[function](self, args, BOOLEAN)
         return self.value(expr)
 
     def certain(self, expr: Expr) -> exp.Expression:
@@ -122,7 +126,7 @@ class Emitter:
     def boolean(self, expr: Apply) -> exp.Expression:
         """Return a boolean value."""
         if expr.function in ("case", "coalesce", "lookup"):  # these hand on a missing value
-            return _FUNCTIONS[expr.function](self, expr.args, BOOLEAN)
+            return SCALARS[expr.function](self, expr.args, BOOLEAN)
         return self.certain(expr)
 
     def comparison(self, function: str, left: Expr, right: Expr) -> exp.Expression:
@@ -191,7 +195,7 @@ class Emitter:
         operator = {"-": exp.Sub, "*": exp.Mul}[expr.function]
         found, so_far = self.value(args[0]), args[0].kind
         for operand in args[1:]:  # from the left, each result of the kind of its two operands
-            both = max(so_far, operand.kind, key=lambda one: _WIDTH[one.name])
+            both = max(so_far, operand.kind, key=lambda one: WIDTH[one.name])
             result = exp.Paren(this=operator(this=widened(found, so_far, both), expression=self.wide(operand, both)))
             found, so_far = result if both == FLOAT else try_cast(result, physical(both)), both
         return found
@@ -202,7 +206,7 @@ class Emitter:
         exact, rest = list(args[:floats]), args[floats:]
         found: exp.Expression | None = None
         if exact:
-            of = max((arg.kind for arg in exact), key=lambda one: _WIDTH[one.name])
+            of = max((arg.kind for arg in exact), key=lambda one: WIDTH[one.name])
             found = _sum_of([self.wide(arg, of) for arg in exact])
             if len(exact) > 1:
                 found = try_cast(found, physical(of))
@@ -229,7 +233,7 @@ class Emitter:
         if left.kind == INSTANT:
             moved = self.clock.add(self.value(left), duration, sign)
             return moved if _far_from_ends(left) else in_calendar(moved, INSTANT)
-        step = _days_step(duration, sign)
+        step = days_step(duration, sign)
         return in_calendar(cast(exp.Paren(this=exp.Add(this=self.value(left), expression=step)), "DATE"), DATE)
 
     def duration(self, expr: Expr) -> Duration:
@@ -255,28 +259,6 @@ class Emitter:
         return self.value(expr) if expr.kind == DATE else cast(self.local_wall(expr), "DATE")
 
 
-def round9(value: exp.Expression) -> exp.Expression:
-    """Return a DOUBLE rounded to 9 significant digits; NULL when it is not finite (`inf` and `nan` become no number)."""
-    return try_cast(fn("translate", fn("format", text("{:.8e}"), value), text("n"), text("-")), "DOUBLE")
-
-
-def finite(value: exp.Expression) -> exp.Expression:
-    """Return a DOUBLE, NULL when it is not finite; the value stands there once."""
-    return _kept(value, fn("isfinite", exp.column("v")))
-
-
-def in_calendar(value: exp.Expression, kind: Kind) -> exp.Expression:
-    """Return a date or an instant, NULL outside the years 1 to 9999; the value stands there once."""
-    low, high = (date.min, date.max) if kind == DATE else (datetime.min, datetime.max)
-    return _kept(value, exp.Between(this=exp.column("v"), low=literal(low, kind), high=literal(high, kind)))
-
-
-def _kept(value: exp.Expression, condition: exp.Expression) -> exp.Expression:
-    """Return the value if it meets a condition on ``v``, else NULL."""
-    keep = exp.Lambda(this=condition, expressions=[exp.to_identifier("v")])
-    return fn("list_extract", fn("list_filter", exp.Array(expressions=[value]), keep), number(1))
-
-
 def _far_from_ends(expr: Expr) -> bool:
     """Whether an instant is that of a row or of the answer, which a duration cannot take out of the calendar."""
     match expr:
@@ -300,13 +282,6 @@ def _fits(value: int | Decimal, kind: Kind) -> Value:
     return quantized if number_ == quantized and abs(number_) < 10**14 else None
 
 
-def widened(value: exp.Expression, own: Kind, kind: Kind) -> exp.Expression:
-    """Return a number in a type in which an operation that gives `kind` cannot overflow."""
-    if kind == FLOAT:
-        return cast(value, "DOUBLE")
-    return cast(value, "HUGEINT" if kind == INTEGER else f"DECIMAL(38, {_PLACES[own.name]})")
-
-
 def _sum_of(operands: Sequence[exp.Expression]) -> exp.Expression:
     found = operands[0]
     for operand in operands[1:]:
@@ -314,195 +289,4 @@ def _sum_of(operands: Sequence[exp.Expression]) -> exp.Expression:
     return exp.Paren(this=found)
 
 
-_PLACES: Final = {"integer": 0, "money": 2, "decimal": 6}
-_WIDTH: Final = {"integer": 0, "money": 1, "decimal": 2, "float": 3}
 _ARITHMETIC: Final = ("+", "-", "*", "/", "neg")
-_Emit = Callable[[Emitter, tuple[Expr, ...], Kind], exp.Expression]
-
-
-def _extract(part: str) -> _Emit:
-    def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-        if part == "hour" and args[0].kind == DATE:
-            day = emitter.value(args[0])
-            return when([(exp.Not(this=exp.Paren(this=exp.Is(this=day, expression=null()))), literal(0, INTEGER))])
-        return cast(fn("date_part", text(part), emitter.local_wall(args[0])), "BIGINT")
-
-    return emit
-
-
-def _days_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    return cast(fn("date_diff", text("day"), emitter.day(args[0]), emitter.clock.today), "BIGINT")
-
-
-def _days_until(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    return cast(fn("date_diff", text("day"), emitter.clock.today, emitter.day(args[0])), "BIGINT")
-
-
-def _hours_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    instant = emitter.value(args[0])
-    if args[0].kind == DATE:
-        instant = in_calendar(emitter.clock.midnight(instant), INSTANT)
-    micros = exp.Paren(this=exp.Sub(this=fn("epoch_us", emitter.clock.as_of), expression=fn("epoch_us", instant)))
-    return exp.Paren(
-        this=exp.Div(this=cast(micros, "DOUBLE"), expression=literal(3_600_000_000.0, FLOAT), typed=False, safe=False)
-    )
-
-
-def _once(value: exp.Expression, body: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
-    """Return what the body makes of a value that it names more than once; one that is long is worked out once."""
-    if isinstance(value, exp.Column | exp.Cast) and not isinstance(value.this, exp.Anonymous | exp.Case):
-        return body(value)
-    return bound(value, body(exp.column("v")))
-
-
-def _months_between(start: exp.Expression, end: exp.Expression) -> exp.Expression:
-    """Return the completed calendar months from one local date to another."""
-
-    def part(name: str, of: exp.Expression) -> exp.Expression:
-        return fn("date_part", text(name), of.copy())
-
-    years = exp.Paren(this=exp.Sub(this=part("year", end), expression=part("year", start)))
-    months = exp.Paren(this=exp.Sub(this=part("month", end), expression=part("month", start)))
-    whole = exp.Add(this=exp.Mul(this=years, expression=number(12)), expression=months)
-    due = fn("least", part("day", start), part("day", fn("last_day", end.copy())))
-    short = when([(exp.LT(this=part("day", end), expression=due), number(1))], number(0))
-    return exp.Paren(this=exp.Sub(this=whole, expression=short))
-
-
-def _months_since(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    today = emitter.clock.today
-    return cast(_once(emitter.day(args[0]), lambda day: _months_between(day, today)), "BIGINT")
-
-
-def _age(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    today = emitter.clock.today
-    months = _once(emitter.day(args[0]), lambda day: _months_between(day, today))
-    return cast(
-        fn(
-            "floor",
-            exp.Paren(
-                this=exp.Div(this=cast(months, "DOUBLE"), expression=literal(12.0, FLOAT), typed=False, safe=False)
-            ),
-        ),
-        "BIGINT",
-    )
-
-
-def _anniversary(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    today, length = emitter.clock.today, emitter.duration(args[1])
-    last = cast(exp.Paren(this=exp.Add(this=today.copy(), expression=_days_step(length, 1))), "DATE")
-    return _once(emitter.value(args[0]), lambda day: exp.LTE(this=_next_anniversary(day, today), expression=last))
-
-
-def _next_anniversary(day: exp.Expression, today: exp.Expression) -> exp.Expression:
-    """Return the first anniversary of a date that is not before today; 29 February falls on the 28th."""
-
-    def in_year(plus: int) -> exp.Expression:
-        this_year, its_year = (fn("date_part", text("year"), of.copy()) for of in (today, day))
-        years = exp.Add(this=exp.Paren(this=exp.Sub(this=this_year, expression=its_year)), expression=number(plus))
-        step = fn("to_years", cast(exp.Paren(this=years), "INTEGER"))
-        return cast(exp.Paren(this=exp.Add(this=day.copy(), expression=step)), "DATE")
-
-    return when([(exp.GTE(this=in_year(0), expression=today.copy()), in_year(0))], in_year(1))
-
-
-def _days_step(length: Duration, sign: int) -> exp.Expression:
-    """Return the interval of a duration that is added to dates."""
-    if length.is_calendar:
-        return fn("to_months", number(sign * length.months))
-    return fn("to_days", number(sign * (length.micros // 86_400_000_000)))
-
-
-def _band(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    x, edges = args[0], args[1:]
-    shown = [_plain(edge) for edge in edges]
-    names = [f"<{shown[0]}", *(f"{low}-{high}" for low, high in itertools.pairwise(shown))]
-
-    def choose(value: exp.Expression) -> exp.Expression:
-        inner = Emitter(emitter.clock, lambda leaf: value.copy(), emitter.parameters, emitter.lookup)
-        leaf = ColumnOf("v", kind=x.kind)
-        branches: list[tuple[exp.Expression, exp.Expression]] = [(exp.Is(this=value.copy(), expression=null()), null())]
-        branches += [(inner.comparison("<", leaf, edge), text(name)) for edge, name in zip(edges, names, strict=True)]
-        return when(branches, text(f"{shown[-1]}+"))
-
-    return _once(emitter.value(x), choose)
-
-
-def _plain(edge: Expr) -> str:
-    assert isinstance(edge, Const) and isinstance(edge.value, int | Decimal)
-    shown = f"{edge.value:f}" if isinstance(edge.value, Decimal) else str(edge.value)
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
-
-
-def _fitted(emitter: Emitter, arg: Expr, kind: Kind) -> exp.Expression:
-    """Return one of several values as the kind they share; missing when it is out of its range."""
-    value = emitter.value(arg)
-    return value if arg.kind == kind else try_cast(value, physical(kind))
-
-
-def _coalesce(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    first, *rest = [_fitted(emitter, arg, kind) for arg in args]
-    return exp.Coalesce(this=first, expressions=rest)
-
-
-def _case(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    otherwise = _fitted(emitter, args[-1], kind) if len(args) % 2 else None
-    body = args[: len(args) - (len(args) % 2)]
-    pairs = [(emitter.condition(c), _fitted(emitter, v, kind)) for c, v in zip(body[::2], body[1::2], strict=True)]
-    return when(pairs, otherwise)
-
-
-def _extreme(name: str) -> _Emit:
-    def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-        return fn(name, *(_fitted(emitter, arg, kind) for arg in args))
-
-    return emit
-
-
-def _lookup(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    table, key, column = args
-    assert isinstance(table, Const) and isinstance(column, Const)
-    return emitter.lookup(str(table.value), emitter.value(key), str(column.value), kind)
-
-
-def _call(name: str) -> _Emit:
-    def emit(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-        return fn(name, *(emitter.value(arg) for arg in args))
-
-    return emit
-
-
-def _local_date(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    return emitter.day(args[0])
-
-
-def _to_number(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
-    """A text column of a file read as a number: how, the importer knows."""
-    return emitter.resolve(Apply("to_number", args, kind=kind))
-
-
-_FUNCTIONS: Final[Mapping[str, _Emit]] = {
-    "days_since": _days_since,
-    "days_until": _days_until,
-    "hours_since": _hours_since,
-    "months_since": _months_since,
-    "year": _extract("year"),
-    "month": _extract("month"),
-    "day": _extract("day"),
-    "weekday": _extract("isodow"),
-    "hour": _extract("hour"),
-    "age": _age,
-    "anniversary": _anniversary,
-    "band": _band,
-    "coalesce": _coalesce,
-    "case": _case,
-    "least": _extreme("least"),
-    "greatest": _extreme("greatest"),
-    "lookup": _lookup,
-    "contains": _call("contains"),
-    "startswith": _call("starts_with"),
-    "matches": _call("regexp_full_match"),
-    "lower": _call("lower"),
-    "local_date": _local_date,
-    "to_number": _to_number,
-}

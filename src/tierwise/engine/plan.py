@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlglot import exp
 
-from tierwise.definitions.language.kinds import BOOLEAN, DATE, FLOAT, INSTANT, Kind
+from tierwise.definitions.language.kinds import BOOLEAN, INSTANT, Kind
 from tierwise.definitions.language.times import calendar_days
 from tierwise.definitions.language.typed import (
     Aggregate,
@@ -24,12 +24,14 @@ from tierwise.definitions.language.typed import (
     Value,
     Window,
 )
-from tierwise.engine.aggregate import INLINE, StreamRows, of_nothing, own_pass, row_column
+from tierwise.engine.aggregate import INLINE, of_nothing
 from tierwise.engine.cells import Cells, Named, customer_reads
 from tierwise.engine.clock import Clock
-from tierwise.engine.distributions import SCALE
-from tierwise.engine.emit import Emitter, round9
-from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, number, text, when
+from tierwise.engine.emit import Emitter
+from tierwise.engine.placing import place, plain, scaled, spread
+from tierwise.engine.ranked import own_pass
+from tierwise.engine.rows import StreamRows, row_column
+from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, text, when
 
 __all__ = ["Compiler", "Source"]
 
@@ -302,8 +304,8 @@ class Compiler:
         by = cast(emitter.value(node.by), "VARCHAR") if node.by is not None else cast(null(), "VARCHAR")
         select = exp.select(
             col(KEY, "t").as_(KEY, quoted=True, copy=False),
-            _scaled(x, node.x.kind).as_("x", copy=False),
-            _plain(x.copy(), node.x.kind).as_("plain", copy=False),
+            scaled(x, node.x.kind).as_("x", copy=False),
+            plain(x.copy(), node.x.kind).as_("plain", copy=False),
             by.as_("by_value", copy=False),
             inside.as_("inside", copy=False),
             copy=False,
@@ -353,7 +355,7 @@ class Compiler:
             inner = inner.join(exp.to_table(groups).as_("g", copy=False), on=same_group, join_type="left", copy=False)
         needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
         outer = exp.select(col(KEY, "m").as_(KEY, quoted=True, copy=False), copy=False)
-        value = self.place(node) if needs_step else self.spread(node)
+        value = place(node) if needs_step else spread(node)
         met = [
             col("inside", "m"),
             exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
@@ -381,63 +383,3 @@ class Compiler:
             )
             outer = outer.join(exp.to_table(steps).as_("p", copy=False), on=on, join_type="asof left", copy=False)
         return outer
-
-    def place(self, node: Population) -> exp.Expression:
-        """The answer from the position of the largest step below x (or at it)."""
-        position = exp.Coalesce(this=col("position", "p"), expressions=[number(0)])
-        low = node.best == "low"
-        if node.function == "ntile":
-            assert node.n is not None
-            plus = exp.Add(this=number(1), expression=position)
-            return cast(exp.Sub(this=number(node.n + 1), expression=exp.Paren(this=plus)) if low else plus, "BIGINT")
-        if node.function == "percent_rank":
-            # best="low" counts the points above x: all 1,000 less those at or below it
-            thousandths = (
-                exp.Paren(this=exp.Sub(this=number(1000), expression=position)) if low else exp.Paren(this=position)
-            )
-            return exp.Div(this=cast(thousandths, "DOUBLE"), expression=literal(1000.0, FLOAT), typed=False, safe=False)
-        better = exp.Paren(this=position if low else exp.Sub(this=col("size", "m"), expression=position))
-        if node.function == "rank":
-            return cast(exp.Add(this=better, expression=number(1)), "BIGINT")
-        if node.n is not None:
-            return exp.LT(this=better, expression=number(node.n))
-        assert node.percent is not None
-        share = exp.Mul(
-            this=cast(number(node.percent), "DECIMAL(12, 6)"), expression=cast(col("size", "m"), "DECIMAL(18, 0)")
-        )
-        return exp.LT(this=cast(exp.Mul(this=better, expression=number(100)), "DECIMAL(30, 6)"), expression=share)
-
-    def spread(self, node: Population) -> exp.Expression:
-        """The answer from the group's mean and standard deviation."""
-        x: exp.Expression = col("plain", "m")
-        mean = col("mean", "m")
-        if node.function == "above_mean":
-            compare = exp.LT if node.best == "low" else exp.GT
-            x = round9(x)  # of an exact kind it is not yet
-            return compare(this=x, expression=round9(mean))
-        difference = exp.Paren(
-            this=exp.Sub(this=mean, expression=x) if node.best == "low" else exp.Sub(this=x, expression=mean)
-        )
-        deviation = exp.Nullif(this=col("deviation", "m"), expression=literal(0.0, FLOAT))
-        return exp.Div(this=difference, expression=deviation, typed=False, safe=False)
-
-
-def _plain(value: exp.Expression, kind: Kind) -> exp.Expression:
-    """Return a value as a DOUBLE in its own unit (times have none), a float as it is placed."""
-    if kind.is_time:
-        return cast(null(), "DOUBLE")
-    return round9(value) if kind == FLOAT else cast(value, "DOUBLE")
-
-
-def _scaled(value: exp.Expression, kind: Kind) -> exp.Expression:
-    """Return a value as the number it is placed by: a whole one, or a float of 9 significant digits."""
-    if kind == DATE:
-        return fn("date_diff", text("day"), literal(date(1970, 1, 1), DATE), value)
-    if kind == INSTANT:
-        return fn("epoch_us", value)
-    if kind == FLOAT:
-        return round9(value)
-    scale, places = SCALE[kind.name], {"money": 2, "decimal": 6}.get(kind.name, 0)
-    return cast(
-        exp.Mul(this=cast(value, f"DECIMAL(38, {places})"), expression=number(scale)) if places else value, "BIGINT"
-    )

@@ -35,7 +35,7 @@ def segment_sizes(engine: DuckEngine, catalogue: Catalogue, results: str) -> dic
         return {}
     counts = [fn("count_if", col(name)).as_(name, quoted=True) for name in catalogue.segments]
     row = engine.rows(exp.select(*counts).from_(_t(results)))[0]
-    return {name: int(count) for name, count in zip(catalogue.segments, row, strict=True)}
+    return {name: int(count or 0) for name, count in zip(catalogue.segments, row, strict=True)}
 
 
 def tiers_table(engine: DuckEngine, catalogue: Catalogue, results: str, about: Mapping[str, Any]) -> pa.Table:

@@ -142,7 +142,7 @@ class Lake:
             content = json.loads(path.read_text(encoding="utf-8"))
             files = tuple(LakeFile(one["table"], one["path"], one["rows"]) for one in content["files"])
             return Entry(content["number"], content["kind"], files, content["about"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise EngineRefused(
                 f"the lake's manifest {path} cannot be read: {error}", "restore it from a backup"
             ) from error

@@ -211,7 +211,8 @@ class RowStatements:
         )
         if mapped.where is not None:
             inner = inner.where(self.emitter().condition(mapped.where))
-        contents = [exp.Coalesce(this=cast(col(name), "VARCHAR"), expressions=[text("\x1e")]) for name in values]
+        contents: list[exp.Expression] = [text(self.source.key_space), text(",".join(sorted(values)))]
+        contents += [exp.Coalesce(this=cast(col(n), "VARCHAR"), expressions=[text("\x1e")]) for n in sorted(values)]
         content = fn("md5", fn("concat_ws", text(SEPARATOR), *contents))
         return exp.select("*", content.as_("content_hash")).from_(inner.subquery("v"))
 

@@ -175,6 +175,7 @@ def walk_typed(node: Expr) -> Iterator[Expr]:
     """Yield the node and everything inside it, parents first.
 
     Example:
+        >>> from tierwise.definitions.language.kinds import BOOLEAN
         >>> tree = Apply("not", (SegmentOf("vip", kind=BOOLEAN),), kind=BOOLEAN)
         >>> [type(part).__name__ for part in walk_typed(tree)]
         ['Apply', 'SegmentOf']

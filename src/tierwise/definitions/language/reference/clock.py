@@ -65,9 +65,12 @@ def between(left: datetime | date, right: datetime | date, zone: Zone) -> float 
     return None if a is None or b is None else (a - b).days
 
 
-def hours_since(moment: datetime | date, now: Moment) -> float:
-    """Return the elapsed hours; a date means its local midnight."""
-    instant = moment if isinstance(moment, datetime) else midnight(moment, now.zone)
+def hours_since(moment: datetime | date, now: Moment) -> float | None:
+    """Return the elapsed hours; a date means its local midnight, missing outside the years 1 to 9999."""
+    try:
+        instant = moment if isinstance(moment, datetime) else now.zone.midnight(moment)
+    except OverflowError:
+        return None
     return (now.as_of - instant) / timedelta(hours=1)
 
 

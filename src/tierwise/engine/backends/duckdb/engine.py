@@ -28,8 +28,8 @@ class DuckEngine:
     Example:
         >>> with DuckEngine(None) as engine:
         ...     engine.register("t", pa.table({"x": [1, 2]}))
-        ...     engine.arrow(exp.select(exp.Sum(this=exp.column("x")).as_("x")).from_("t")).to_pylist()
-        [{'x': 3}]
+        ...     engine.arrow(exp.select(exp.Max(this=exp.column("x")).as_("x")).from_("t")).to_pylist()
+        [{'x': 2}]
     """
 
     def __init__(self, path: Path | None, *, memory_limit_mb: int | None = None, threads: int | None = None) -> None:
