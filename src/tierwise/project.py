@@ -218,6 +218,8 @@ class Project:
         definitions, _ = self.definitions, self.catalogue
         asked = self._asked_as_of(as_of, now) if as_of is not None else None
         engine, runs = self.engine, self.store.runs
+        for dead in runs.list(1000, state="running"):  # the engine is ours, so nobody works on them any more
+            runs.fail(dead.run_id, self._clock(), "the process died")
         run_id = runs.begin("run", self._actor, now.replace(tzinfo=UTC), definitions_hash=definitions.digest)
         try:
             imports = []
@@ -277,9 +279,9 @@ class Project:
     def _results_as_of(self) -> datetime | None:
         if RESULTS not in self.engine.tables():
             return None
-        rows = self.engine.rows(exp.select(exp.Max(this=exp.column("as_of"))).from_(RESULTS))
-        found: datetime | None = rows[0][0]
-        return found
+        found: datetime | None = self.engine.rows(exp.select(exp.Max(this=exp.column("as_of"))).from_(RESULTS))[0][0]
+        recorded = last_run(self.lake).get("at")
+        return found or (datetime.fromisoformat(recorded) if recorded else None)  # a brand without customers has no row
 
     def show(self, what: str) -> pa.Table:
         """Return a table for people: ``tiers``, ``segments``, ``tags``, ``tables`` or ``runs``.

@@ -274,6 +274,14 @@ def test_items_are_put_together_by_a_column_they_have(shop: Brand) -> None:
     assert (problem.where.line, problem.hint) == (5, "did you mean `order_id`?")
 
 
+def test_orders_are_mapped_or_made_of_items_not_both(shop: Brand) -> None:
+    shop.write({"sources/items.yaml": ITEMS})
+    (problem,) = shop.problems()
+    assert "mapped by the source `orders` and derived by the source `items`" in problem.message
+    assert str(problem.where) == "sources/items.yaml:5:11"
+    assert "leave `orders` out" in problem.hint
+
+
 def test_refunds_in_full_in_part_and_of_an_unknown_order(shop: Brand) -> None:
     orders = csv(HEAD, "1,a,2026-01-02,10", "2,b,2026-01-03,20", "3,c,2026-01-03,0", "4,d,2026-01-03,8")
     refunds = csv(

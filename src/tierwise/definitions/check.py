@@ -146,7 +146,26 @@ def effective_streams(definitions: Definitions) -> tuple[dict[str, Stream], list
                 if problem is not None:
                     problems.append(problem)
             streams[stream_name] = stream
-    return streams, problems
+    return streams, problems + _two_ways(definitions)
+
+
+def _two_ways(definitions: Definitions) -> list[Problem]:
+    """A stream is mapped or derived, in all sources alike: made of items, it would leave out the mapped rows."""
+    ways: dict[str, dict[bool, list[str]]] = {}
+    for source_name, source in definitions.sources.items():
+        for stream, mapping in source.streams.items():
+            ways.setdefault(stream, {}).setdefault(mapping.from_ is not None, []).append(source_name)
+    return [
+        Problem(
+            "source",
+            f"`{stream}` is mapped by the source `{sources[False][0]}` and derived by the source `{name}`",
+            definitions.place(f"sources.{name}.streams.{stream}"),
+            f"leave `{stream}` out of one of the two, or map it in both",
+        )
+        for stream, sources in ways.items()
+        if len(sources) == 2
+        for name in sources[True]
+    ]
 
 
 def _with_column(
