@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.servers import PostgresServer, binaries, fresh_database
 
 os.environ.setdefault("NO_COLOR", "1")
 os.environ["COLUMNS"] = "120"
@@ -27,8 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "real": "" if _real_data() else "no public data sets: set TIERWISE_DATA to their folder",
         "spark": "" if importlib.util.find_spec("pyspark") else "pyspark is not installed (extra `spark`)",
         "postgres": ""
-        if os.environ.get("TIERWISE_POSTGRES")
-        else "set TIERWISE_POSTGRES to the URL of an empty database",
+        if os.environ.get("TIERWISE_POSTGRES") or binaries()
+        else "no PostgreSQL: install it (postgresql), or set TIERWISE_POSTGRES to the URL of a server",
     }
     for item in items:
         for mark, reason in reasons.items():
@@ -43,3 +47,41 @@ def real_data() -> Path:
     if folder is None:
         pytest.skip("no public data sets: set TIERWISE_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server: the one of `TIERWISE_POSTGRES`, or one of this session's own."""
+    declared = os.environ.get("TIERWISE_POSTGRES")
+    if declared:
+        yield declared
+        return
+    with _own_postgres() as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test alone, which it may kill."""
+    with _own_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def empty_server(postgres_server: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database without tables."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def _own_postgres() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL server and stop it at the end."""
+    folder = binaries()
+    assert folder is not None, "the mark `postgres` skips where there is none"
+    server = PostgresServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

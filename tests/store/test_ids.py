@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -19,6 +21,8 @@ from pysqlite3 import dbapi2
 from tierwise.errors import BadRequest, ProjectBusy
 from tierwise.store import Actor, Ids, Store
 from tierwise.store.ids import ASSIGNED, CUSTOMERS
+
+Raw = Callable[..., list[tuple[Any, ...]]]
 
 
 def keys(*source_keys: str, space: str = "crm") -> pa.Table:
@@ -82,12 +86,15 @@ def test_nothing_in_nothing_out(store: Store) -> None:
     assert store.ids.version() == 0
 
 
-@pytest.mark.parametrize("key", ["", "  ", "顾客-1", "O'Brien", "a\x00b", "😀", "%", "c" * 5_000])
+@pytest.mark.parametrize(("key", "says"), [("", "is missing or empty"), ("a\x00b", "holds a NUL character")])
+def test_keys_no_database_can_keep_are_refused(store: Store, key: str, says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        store.ids.assign(keys("a", key))
+    assert store.ids.version() == 0
+
+
+@pytest.mark.parametrize("key", ["  ", "顾客-1", "O'Brien", "😀", "%", "c" * 5_000])
 def test_keys_are_taken_as_they_are(store: Store, key: str) -> None:
-    if not key:
-        with pytest.raises(BadRequest, match="source_key is missing or empty"):
-            store.ids.assign(keys(key))
-        return
     store.ids.assign(keys(key))
     assert store.ids.assign(keys(key))["source_key"].to_pylist() == [key]
     assert store.ids.find(key) == [1]
@@ -128,22 +135,19 @@ def test_an_older_version_is_what_it_was(store: Store) -> None:
     assert store.ids.customers(2).equals(store.ids.customers())
 
 
-def test_numbers_are_not_given_again_after_a_row_is_gone(store: Store, path: Path) -> None:
+def test_numbers_are_not_given_again_after_a_row_is_gone(store: Store, raw: Raw) -> None:
     store.ids.assign(keys("a", "b"))
-    with dbapi2.connect(str(path)) as raw:
-        raw.execute("DELETE FROM identities WHERE source_record_id = 2")
-        raw.execute("DELETE FROM source_records WHERE source_record_id = 2")
+    raw("DELETE FROM identities WHERE source_record_id = 2", "DELETE FROM source_records WHERE source_record_id = 2")
     again = store.ids.assign(keys("b"))
     assert (again["source_record_id"].to_pylist(), again["customer_id"].to_pylist()) == ([3], [3])
 
 
-def test_a_failed_call_leaves_nothing(store: Store, path: Path) -> None:
-    with dbapi2.connect(str(path)) as raw:
-        raw.execute("CREATE TRIGGER refuse BEFORE INSERT ON identities BEGIN SELECT RAISE(ABORT, 'no room'); END")
-    with pytest.raises(Exception, match="no room"):
-        store.ids.assign(keys("a"))
-    with dbapi2.connect(str(path)) as raw:
-        raw.execute("DROP TRIGGER refuse")
+def test_a_failed_call_leaves_nothing(store: Store, raw: Raw) -> None:
+    """The failure comes late: the record is written, its customer is not."""
+    raw("CREATE UNIQUE INDEX no_room ON identities (from_version)")
+    with pytest.raises(Exception, match=r"no_room|identities\.from_version"):
+        store.ids.assign(keys("a", "b"))
+    raw("DROP INDEX no_room")
     assert store.ids.customers().num_rows == 0
     assert store.ids.assign(keys("b"))["source_record_id"].to_pylist() == [1]
 
@@ -166,10 +170,10 @@ def test_any_split_gives_the_numbers_of_first_appearance(store: Store, calls: li
 ASSIGN = """
 import random, sys, pyarrow as pa
 from tierwise.store import Store
-path, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+where, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 names = [f"c{n}" for n in range(count)]
 random.Random(seed).shuffle(names)
-with Store.open(path) as store:
+with Store.open(where) as store:
     print("open", flush=True)
     for start in range(0, count, 100):
         chunk = names[start : start + 100]
@@ -178,38 +182,35 @@ with Store.open(path) as store:
 """
 
 
-def _assign_in_another_process(path: Path, seed: int, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", ASSIGN, str(path), str(seed), str(count)]
+def _assign_in_another_process(where: str, seed: int, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", ASSIGN, where, str(seed), str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_two_processes_at_once_give_one_number_each(path: Path) -> None:
+def test_two_processes_at_once_give_one_number_each(where: str) -> None:
     """The store does not exist yet: both also create it."""
-    started = [_assign_in_another_process(path, seed, 2_000) for seed in (1, 2)]
+    started = [_assign_in_another_process(where, seed, 2_000) for seed in (1, 2)]
     for process in started:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    with Store.open(path) as store:
+    with Store.open(where) as store:
         check_invariants(store.ids)
         assert sorted(store.ids.customers()["source_record_id"].to_pylist()) == list(range(1, 2_001))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
-def test_kill_in_the_middle_leaves_a_good_store(path: Path) -> None:
-    pauses = random.Random(7)
+def test_kill_in_the_middle_leaves_a_good_store(where: str) -> None:
+    chance = random.Random(7)
     acknowledged = 0
     for _ in range(4):
-        process = _assign_in_another_process(path, 3, 50_000)
+        process = _assign_in_another_process(where, 3, 50_000)
         assert process.stdout
-        process.stdout.readline()
-        time.sleep(pauses.uniform(0.02, 0.3))
+        told = [process.stdout.readline() for _ in range(chance.randint(2, 12))]
+        time.sleep(chance.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
-        told = [int(line) for line in process.communicate()[0].split() if line.isdigit()]
-        acknowledged = max([acknowledged, *told])
-        with dbapi2.connect(str(path)) as raw:
-            assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
-        with Store.open(path) as store:
+        told += process.communicate()[0].splitlines()
+        acknowledged = max(acknowledged, *(int(line) for line in told if line.strip().isdigit()))
+        with Store.open(where) as store:
             check_invariants(store.ids)
             assert store.ids.customers().num_rows >= acknowledged
     assert acknowledged > 0

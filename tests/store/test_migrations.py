@@ -22,9 +22,9 @@ def test_the_revisions_are_the_files() -> None:
     assert tuple(script.revision for script in reversed(list(scripts.walk_revisions()))) == migrations.REVISIONS
 
 
-def test_the_migrated_schema_is_the_declared_one(path: Path) -> None:
-    Store.open(path).close()
-    transactions = Transactions(path)
+def test_the_migrated_schema_is_the_declared_one(where: str) -> None:
+    Store.open(where).close()
+    transactions = Transactions(where)
     with transactions.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA) == []
         found = inspect(connection)
@@ -35,8 +35,8 @@ def test_the_migrated_schema_is_the_declared_one(path: Path) -> None:
     transactions.close()
 
 
-def test_an_upgrade_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    transactions = Transactions(path)
+def test_an_upgrade_that_fails_leaves_the_store_as_it_was(where: str) -> None:
+    transactions = Transactions(where)
 
     def fail_at_the_end() -> None:
         with transactions.write() as connection:
@@ -48,7 +48,7 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatc
     with transactions.read() as connection:
         assert inspect(connection).get_table_names() == []
     transactions.close()
-    Store.open(path).close()
+    Store.open(where).close()
 
 
 def test_the_schema_can_be_written_for_postgresql() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
@@ -27,11 +26,11 @@ def test_a_run_from_beginning_to_end(store: Store) -> None:
     assert list(run.steps.items()) == [("import", {"rows": 10}), ("tags", None)]
 
 
-def test_a_killed_run_is_found_with_its_steps(path: Path) -> None:
-    with Store.open(path) as store:
+def test_a_killed_run_is_found_with_its_steps(where: str) -> None:
+    with Store.open(where) as store:
         run_id = store.runs.begin("run", ANN, AT)
         store.runs.step(run_id, "import", [1, 2])
-    with Store.open(path) as store:
+    with Store.open(where) as store:
         found = store.runs.latest(state="running", kind="run")
         assert found is not None
         assert (found.run_id, found.step, dict(found.steps)) == (run_id, "import", {"import": [1, 2]})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pysqlite3 import dbapi2
@@ -27,9 +29,10 @@ def test_a_commit_is_on_the_disk(path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX")
-def test_nobody_else_reads_it(store: Store, path: Path) -> None:
-    assert path.stat().st_mode & 0o077 == 0
-    assert store.path == path
+def test_nobody_else_reads_it(path: Path) -> None:
+    with Store.open(path) as store:
+        assert path.stat().st_mode & 0o077 == 0
+        assert store.path == path
 
 
 def test_a_folder_is_made_for_a_new_store(tmp_path: Path) -> None:
@@ -43,21 +46,21 @@ def test_a_url_works_like_a_path(path: Path) -> None:
     assert path.exists()
 
 
-def test_an_older_store_is_only_changed_when_asked(path: Path) -> None:
+def test_an_older_store_is_only_changed_when_asked(where: str) -> None:
     with pytest.raises(EngineRefused, match="revision none"):
-        Store.open(path, upgrade=False)
-    Store.open(path).close()
-    Store.open(path, upgrade=False).close()
+        Store.open(where, upgrade=False)
+    Store.open(where).close()
+    Store.open(where, upgrade=False).close()
 
 
-def test_a_store_from_the_future_is_refused_and_untouched(path: Path) -> None:
-    Store.open(path).close()
-    with dbapi2.connect(str(path)) as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+def test_a_store_from_the_future_is_refused_and_untouched(
+    where: str, raw: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    Store.open(where).close()
+    raw("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(EngineRefused, match="newer Tierwise"):
-        Store.open(path)
-    with dbapi2.connect(str(path)) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+        Store.open(where)
+    assert raw("SELECT version_num FROM alembic_version") == [("9999",)]
 
 
 def test_a_file_that_is_no_store_is_not_overwritten(path: Path) -> None:

@@ -91,16 +91,15 @@ class Ids:
         with self._transactions.write() as connection:
             reserve(connection, "source_record_id")
             _INCOMING.create(connection)
-            try:
-                _fill(connection, distinct)
-                new = connection.execute(select(func.count()).select_from(_unknown().subquery())).scalar_one()
-                firsts = _number(connection, new, actor, at) if new else None
-                if firsts and new == distinct.num_rows:
-                    numbers = [pa.array(range(first, first + new), pa.int64()) for first in firsts]
-                else:
-                    numbers = _fetch(connection, _numbered(), (pa.int64(), pa.int64()))
-            finally:
-                _INCOMING.drop(connection)
+            _fill(connection, distinct)
+            new = connection.execute(select(func.count()).select_from(_unknown().subquery())).scalar_one()
+            firsts = _number(connection, new, actor, at) if new else None
+            if firsts and new == distinct.num_rows:
+                numbers = [pa.array(range(first, first + new), pa.int64()) for first in firsts]
+            else:
+                numbers = _fetch(connection, _numbered(), (pa.int64(), pa.int64()))
+            # When something fails, the rollback drops it: PostgreSQL refuses every statement after a failing one.
+            _INCOMING.drop(connection)
         assert len(numbers[0]) == distinct.num_rows, "every key has exactly one record and one customer"
         return pa.Table.from_arrays([distinct["key_space"], distinct["source_key"], *numbers], schema=ASSIGNED)
 
@@ -166,6 +165,8 @@ def _distinct(keys: pa.Table) -> pa.Table:
         column = keys[name]
         if column.null_count or pc.any(pc.equal(column, "")).as_py():
             raise BadRequest(f"a {name} is missing or empty", hint="rows without a key are quarantined before this")
+        if pc.any(pc.match_substring(column.cast(pa.string()), "\x00")).as_py():
+            raise BadRequest(f"a {name} holds a NUL character", hint="PostgreSQL keeps no such text; correct the file")
     keys = keys.cast(pa.schema([ASSIGNED.field(name) for name in wanted]))
     numbered = keys.append_column("position", pa.array(range(keys.num_rows), pa.int64()))
     firsts = numbered.group_by(wanted, use_threads=False).aggregate([("position", "min")])
