@@ -178,7 +178,7 @@ class Project:
             "definitions_hash": definitions.digest,
             "changed_definitions": sorted(definition_causes(catalogue, last_run(self.lake))),
             "imports": [
-                {"source": s, "file": path.name, "state": state} for s, path, state in pending(definitions, self.lake)
+                {"source": s, "file": shown, "state": state} for s, shown, state in pending(definitions, self.lake)
             ],
             "streams": [
                 {"stream": name, "rebuild": name in stale, "why": stale.get(name, "")} for name in catalogue.streams

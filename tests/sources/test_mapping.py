@@ -30,7 +30,7 @@ def only_problem(folder: Path, source: str, rows: str = csv(HEAD, ROW)) -> str:
 
 def test_a_missing_column(tmp_path: Path) -> None:
     text = only_problem(tmp_path, ORDERS.replace("amount: amount", "amount: amout"))
-    assert text.startswith("sources/orders.yaml:4:56: data/orders.csv: the file has no column `amout`")
+    assert text.startswith("sources/orders.yaml:4:56: data/orders.csv: there is no column `amout`")
     assert text.endswith("did you mean `amount`?")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -129,13 +130,18 @@ class StreamMapping(Form):
 
 
 class Source(Form):
-    """Files of one shape and what their columns mean.
+    """Files of one shape, or a table of a database, and what their columns mean.
 
+    Either `file`, or `database` with a `table` or a `query`; ``${NAME}`` in the first two is an environment variable.
+    `sheet` is a workbook's, by name or counted from 1. Without a `header` the columns are named by `columns`.
     `zone` is the zone of times without an offset (default: the project's); `key_space` names whose customer numbers
     these are; without `row_key` a row is known by its content and its how-many-th occurrence in the file.
     """
 
-    file: str
+    file: str = ""
+    database: str | None = None
+    table: str | None = None
+    query: str | None = None
     customer: ColumnForm | None = None
     key_space: str = "default"
     zone: str | None = None
@@ -143,6 +149,9 @@ class Source(Form):
     delimiter: str = ","
     quote: str = '"'
     skip_lines: int = Field(default=0, ge=0, le=1000)
+    header: bool = True
+    columns: tuple[str, ...] = ()
+    sheet: int | str | None = None
     row_key: tuple[str, ...] = ()
     on_change: Literal["replace", "keep_first", "quarantine"] = "replace"
     exclude: Mapping[str, Expression] = Field(default_factory=dict)
@@ -153,10 +162,36 @@ class Source(Form):
     missing: tuple[str, ...] = ()
     streams: Mapping[str, StreamMapping] = Field(min_length=1)
 
-    @field_validator("row_key", "missing", mode="before")
+    @field_validator("row_key", "missing", "columns", mode="before")
     @classmethod
     def _one_or_more(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+    @field_validator("database")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        if value is not None and re.search(r"://[^/@]*:[^/@$]+@", value):
+            raise ValueError("a password does not belong into a file: put the URL into an environment variable")
+        return value
+
+    @field_validator("sheet")
+    @classmethod
+    def _from_one(cls, value: int | str | None) -> int | str | None:
+        if value == "" or (isinstance(value, int) and value < 1):
+            raise ValueError("a sheet is a name, or its position counted from 1")
+        return value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Source:
+        if bool(self.file) == (self.database is not None):
+            raise ValueError("a source has either `file:` or `database:`")
+        if self.database is None and (self.table is not None or self.query is not None):
+            raise ValueError("`table:` and `query:` belong to a `database:`")
+        if self.database is not None and (self.table is None) == (self.query is None):
+            raise ValueError("a database needs either `table:` or `query:`")
+        if self.columns and self.header:
+            raise ValueError("`columns:` names the columns of a file without a header: say `header: false`")
+        return self
 
     @field_validator("formats", mode="before")
     @classmethod
@@ -188,6 +223,13 @@ class Source(Form):
         if len(value) != 1 or value in "\r\n\0":
             raise ValueError("one character is needed")
         return value
+
+    @property
+    def origin(self) -> str:
+        """Return what its rows come from, for people: the file as declared, or the table."""
+        if self.database is None:
+            return self.file
+        return f"table {self.table}" if self.table is not None else "query"
 
     def personal(self) -> Mapping[str, str]:
         """Return the file columns that hold personal data, with their role."""

@@ -22,7 +22,7 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.sql import cast, col, equals, fn, literal, null, number, text, when
 from tierwise.lake import Lake
 from tierwise.sources.mapping import MappedStream, Mapping_
-from tierwise.sources.records import CsvReader, ParquetReader, RawBatch
+from tierwise.sources.records import CsvReader, RawBatch, Reader
 from tierwise.sources.statements import SEPARATOR, RowStatements, named, present, subquery
 from tierwise.sources.withdraw import REMOVED, gone, withdrawn
 
@@ -93,8 +93,8 @@ class FileImport:
 
 def import_file(
     work: FileImport,
-    path: Path,
-    reader: CsvReader | ParquetReader,
+    shown: str,
+    reader: Reader,
     lake: Lake,
     quarantine: Path,
     assign: Callable[[pa.Table], pa.Table],
@@ -104,7 +104,7 @@ def import_file(
 
     Args:
         work: the source, its mapping and what is known of the file.
-        path: the file, for reports.
+        shown: what the file is called in reports.
         reader: the open file.
         lake: where accepted rows go.
         quarantine: folder of the quarantine files.
@@ -117,15 +117,15 @@ def import_file(
     number_ = lake.version + 1
     draft = lake.draft(f"import-{number_}")
     with DuckEngine(draft / "staging.duckdb") as engine:
-        return _Import(work, path, reader, lake, quarantine, assign, progress, engine, number_, draft).run()
+        return _Import(work, shown, reader, lake, quarantine, assign, progress, engine, number_, draft).run()
 
 
 class _Import:
     def __init__(
         self,
         work: FileImport,
-        path: Path,
-        reader: CsvReader | ParquetReader,
+        shown: str,
+        reader: Reader,
         lake: Lake,
         quarantine: Path,
         assign: Callable[[pa.Table], pa.Table],
@@ -134,12 +134,12 @@ class _Import:
         import_id: int,
         draft: Path,
     ) -> None:
-        self.work, self.path, self.reader, self.lake, self.quarantine = work, path, reader, lake, quarantine
+        self.work, self.shown, self.reader, self.lake, self.quarantine = work, shown, reader, lake, quarantine
         self.assign, self.progress, self.engine, self.import_id, self.draft = assign, progress, engine, import_id, draft
         self.statements = RowStatements(work.source, work.mapping, work.definitions.settings, work.received_at)
         for name, body in self.statements.clock.macros().items():
             engine.define(name, body)
-        self.report = ImportReport(work.name, path.name, personal_columns_not_loaded=sorted(work.mapping.personal))
+        self.report = ImportReport(work.name, shown, personal_columns_not_loaded=sorted(work.mapping.personal))
         self.reasons: Counter[str] = Counter()
         self.bad: list[dict[str, Any]] = []
         self.bad_files: list[pa.Table] = []
@@ -183,7 +183,7 @@ class _Import:
             empty = pa.table({name: pa.array([], kind) for name, kind in self.work.mapping.native.items()})
             self.stage(RawBatch(empty, pa.array([], pa.int64()), [], lambda i: ""), True)
         self.report.blank_lines = self.reader.blank_lines
-        self.report.encoding = self.reader.encoding.name if isinstance(self.reader, CsvReader) else ""
+        self.report.encoding = self.reader.encoding_name
 
     def stage(self, batch: RawBatch, first: bool) -> None:
         self.report.rows_read += batch.records
@@ -229,7 +229,7 @@ class _Import:
         self.bad.append(
             {
                 "source": self.work.name,
-                "file": self.path.name,
+                "file": self.shown,
                 "line": line,
                 "column": column,
                 "reason": reason,

@@ -131,7 +131,9 @@ class _Mapper:
 
     def report(self, code: str, message: str, path: str, hint: str = "") -> None:
         self.problems.append(
-            Problem(code, f"{self.source.file}: {message}", self.definitions.place(f"sources.{self.name}.{path}"), hint)
+            Problem(
+                code, f"{self.source.origin}: {message}", self.definitions.place(f"sources.{self.name}.{path}"), hint
+            )
         )
 
     def has(self, column: str, path: str) -> bool:
@@ -140,7 +142,7 @@ class _Mapper:
         if column in self.personal:
             self.report("source", f"`{column}` holds personal data, which is not loaded", path, "name another column")
             return False
-        self.report("source", f"the file has no column `{column}`", path, near_name(column, self.native))
+        self.report("source", f"there is no column `{column}`", path, near_name(column, self.native))
         return False
 
     def stream(self, stream: Stream, mapping: StreamMapping, customer: Expr | None) -> MappedStream:

@@ -17,14 +17,23 @@ import pyarrow.compute as pc
 from tierwise.errors import SourceUnreadable
 from tierwise.sources.decode import Encoding, decode_block, detect_encoding, source_lines
 from tierwise.sources.decode_lines import LineBlock, LongLine
-from tierwise.sources.records_batch import REJECT_REASONS, RawBatch, Reject, checked_names, positions_of, shorten
-from tierwise.sources.records_files import find_files, fingerprint
+from tierwise.sources.records_batch import (
+    REJECT_REASONS,
+    RawBatch,
+    Reader,
+    Reject,
+    checked_names,
+    named_columns,
+    positions_of,
+    shorten,
+)  # fmt: skip
+from tierwise.sources.records_files import find_files, fingerprint, stamp_of, unchanged_since
 from tierwise.sources.records_parquet import ParquetReader, read_parquet
 from tierwise.sources.records_split import Broken, Layout, Record, RecordWalk, Split, split_block
 
 __all__ = [
-    "REJECT_REASONS", "CsvDialect", "CsvReader", "ParquetReader", "RawBatch", "Reject", "find_files", "fingerprint",
-    "read_csv", "read_parquet",
+    "REJECT_REASONS", "CsvDialect", "CsvReader", "ParquetReader", "RawBatch", "Reader", "Reject", "find_files",
+    "fingerprint", "read_csv", "read_parquet",
 ]  # fmt: skip
 
 _DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -35,7 +44,7 @@ class CsvDialect:
     """How a CSV file is written, as its source declares; nothing of it is sniffed but the encoding, if not given.
 
     `quote` may be empty: then quotes are ordinary characters. `skip_lines` are the lines above the header. Without a
-    `header` the columns are named ``column_1``, ``column_2`` …
+    `header` the columns are named by `columns`, or else ``column_1``, ``column_2`` …
     """
 
     delimiter: str = ","
@@ -43,6 +52,7 @@ class CsvDialect:
     header: bool = True
     encoding: str | None = None
     skip_lines: int = 0
+    columns: tuple[str, ...] = ()
 
 
 def read_csv(
@@ -96,6 +106,7 @@ class CsvReader:
         assert batch_rows > 0, "a batch has at least one row"
         self.path = path
         self.dialect = dialect
+        self._stamp = stamp_of(path)
         self.encoding: Encoding = detect_encoding(path, dialect.encoding)
         self.rows_read = 0
         self._batch_rows = batch_rows
@@ -124,6 +135,17 @@ class CsvReader:
             rest, line = _last_lines(rest, len(split.lines) - split.taken), line + split.taken
         if rest:
             yield from self._batches(self._split(rest, line, True))
+        unchanged_since(self.path, self._stamp)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Every cell is a text."""
+        return pa.schema([(self.columns[at], pa.string()) for at in self._layout.kept])
+
+    @property
+    def encoding_name(self) -> str:
+        """Return the encoding as it was found or declared."""
+        return self.encoding.name
 
     def _split(self, data: bytes, line: int, last: bool) -> Split:
         return split_block(decode_block(data, self.encoding), line, self._layout, last)
@@ -180,7 +202,8 @@ class CsvReader:
             # The first record is data; were it broken, its separators still tell how many columns there are.
             fields = found.fields if isinstance(found, Record) else lines[index].split(dialect.delimiter)
             _check_delimiter(where, lines[index], len(fields), dialect)
-            return tuple(f"column_{number}" for number in range(1, len(fields) + 1)), line
+            numbered = tuple(f"column_{number}" for number in range(1, len(fields) + 1))
+            return named_columns(where, dialect.columns, numbered), line
         assert found is not None, "a walk told that these are the last lines never asks for more"
         if isinstance(found, Broken):
             raise SourceUnreadable(f"{where}: the header cannot be read, {found.detail}", _HEADER_HINT)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from unicodedata import normalize
 
 import pyarrow as pa
 
 from tierwise.errors import SourceUnreadable, near_name
 
-__all__ = ["REJECT_REASONS", "RawBatch", "Reject", "checked_names", "positions_of", "shorten"]
+__all__ = [
+    "REJECT_REASONS", "RawBatch", "Reader", "Reject", "checked_names", "named_columns", "positions_of",
+    "shorten",
+]  # fmt: skip
 
 #: Why a record can be rejected before anybody looks at its values.
 REJECT_REASONS: Final = {
@@ -22,6 +25,8 @@ REJECT_REASONS: Final = {
     "nul": "The record holds a NUL character.",
     "too_long": "The line is longer than 1 MB.",
     "encoding": "The record holds bytes that are no text in the file's encoding.",
+    "error_cell": "A cell of a sheet holds an error such as #N/A, or a formula without its result.",
+    "inexact": "A number has more digits than a sheet keeps exactly: write such numbers as text.",
 }
 
 
@@ -61,6 +66,28 @@ class RawBatch:
         return self.text(index)
 
 
+class Reader(Protocol):
+    """An open file or table; iterate it for its batches, any number of times.
+
+    `columns` are all of its columns, also those that the batches do not have. `rows_read` (rows and rejects) and
+    `blank_lines` count the current or last iteration.
+    """
+
+    columns: tuple[str, ...]
+    rows_read: int
+    blank_lines: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the columns of the batches with their types."""
+
+    @property
+    def encoding_name(self) -> str:
+        """Return the encoding of a text file."""
+
+    def __iter__(self) -> Iterator[RawBatch]: ...
+
+
 def checked_names(where: str, given: Sequence[str]) -> tuple[str, ...]:
     """Return column names in NFC without surrounding whitespace; refuses empty and repeated ones.
 
@@ -79,6 +106,19 @@ def checked_names(where: str, given: Sequence[str]) -> tuple[str, ...]:
             raise SourceUnreadable(message, "rename one of them in the file")
         first[name] = position
     return names
+
+
+def named_columns(where: str, declared: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the columns of a file without a header: the declared ones, or those they are found by.
+
+    Example:
+        >>> named_columns("a.csv:1", ["id", "amount"], ["column_1", "column_2"])
+        ('id', 'amount')
+    """
+    if declared and len(declared) != len(found):
+        message = f"{where}: has {len(found)} columns, `columns:` names {len(declared)}"
+        raise SourceUnreadable(message, "name every column, in the order of the file")
+    return checked_names(f"{where}: `columns:`", declared or found)
 
 
 def positions_of(path: Path, names: Sequence[str], wanted: Sequence[str] | None) -> tuple[int, ...]:

@@ -7,14 +7,47 @@ import hashlib
 import os
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tierwise.errors import SourceUnreadable, near_name
 
-__all__ = ["find_files", "fingerprint"]
+__all__ = ["Stamp", "find_files", "fingerprint", "stamp_of", "unchanged_since"]
 
 #: More names of a folder than this are not looked at for a near one.
 _NAMES_READ: Final = 10_000
+
+
+class Stamp(NamedTuple):
+    """What tells that a file is still the one that was opened."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return the state of a file, to be compared when it has been read.
+
+    Raises:
+        SourceUnreadable: It is not there any more.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise SourceUnreadable(f"{path}: cannot be read ({error.strerror})", "check the name and the rights") from error
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def unchanged_since(path: Path, stamp: Stamp) -> None:
+    """Refuse a file that was written, cut or replaced while it was read: half of it would be of one state.
+
+    Raises:
+        SourceUnreadable: It has changed.
+    """
+    if stamp_of(path) != stamp:
+        hint = "import it when it is complete; write it under another name first, then rename it"
+        raise SourceUnreadable(f"{path}: has changed while it was read, nothing of it is imported", hint)
 
 
 def find_files(pattern: str, base: Path) -> list[Path]:

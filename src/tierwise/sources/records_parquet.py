@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from tierwise.errors import SourceUnreadable
 from tierwise.sources.decode_lines import LINE_LIMIT
 from tierwise.sources.records_batch import RawBatch, Reject, checked_names, positions_of, shorten
+from tierwise.sources.records_files import stamp_of, unchanged_since
 
 __all__ = ["ParquetReader", "read_parquet"]
 
@@ -67,6 +68,7 @@ class ParquetReader:
         self.rows_read = 0
         self.blank_lines = 0
         self._batch_rows = batch_rows
+        self._stamp = stamp_of(path)
         with _refusing(path, "cannot be read as Parquet"), self._open() as file:
             own = file.schema_arrow
             if file.metadata.num_columns == 0:
@@ -86,6 +88,12 @@ class ParquetReader:
                 assert raw.records == batch.num_rows, "a row was lost"
                 if raw.records:
                     yield raw
+        unchanged_since(self.path, self._stamp)
+
+    @property
+    def encoding_name(self) -> str:
+        """A Parquet file has none."""
+        return ""
 
     def _open(self) -> pq.ParquetFile:
         return pq.ParquetFile(self.path, memory_map=False, pre_buffer=False, page_checksum_verification=True)

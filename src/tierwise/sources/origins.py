@@ -1,0 +1,131 @@
+"""What a source names: files, each with its name in the lake, a fingerprint of its content and a reader."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from tierwise.definitions.sources import Source
+from tierwise.errors import SourceUnreadable
+from tierwise.sources.records import CsvDialect, Reader, find_files, fingerprint, read_csv, read_parquet
+from tierwise.sources.records_workbook import WORKBOOK_ENDINGS, SheetLayout, read_workbook
+from tierwise.sources.withdraw import relative_name
+
+__all__ = ["FileOrigin", "Origin", "open_file", "origins_of", "with_environment"]
+
+#: Rows converted at once: enough for the engine to use every core, few enough to stay small.
+_BATCH_ROWS: Final = 262_144
+
+
+class Origin(Protocol):
+    """One file, table or query of a source."""
+
+    @property
+    def name(self) -> str:
+        """Return what the lake calls it."""
+
+    @property
+    def shown(self) -> str:
+        """Return what reports call it."""
+
+    def fingerprint(self) -> str:
+        """Return a hash that differs whenever the content does."""
+
+    def open(self) -> Reader:
+        """Return a reader of it, without its personal columns."""
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+
+
+def origins_of(source: Source, folder: Path) -> list[Origin]:
+    """Return what a source names, in order; ``${NAME}`` is an environment variable.
+
+    Raises:
+        SourceUnreadable: when a variable is not set, or nothing is there.
+    """
+    return [FileOrigin(path, source, folder) for path in find_files(with_environment(source.file), folder)]
+
+
+def with_environment(text: str) -> str:
+    """Return a declared text with the values of the environment variables it names.
+
+    Raises:
+        SourceUnreadable: when one is not set; the message has its name, never a value.
+    """
+    for name in re.findall(r"\$\{(\w+)\}", text):
+        if name not in os.environ:
+            what = "the path of the file" if "://" not in text else "the address"
+            message = f"{text}: the environment variable {name} is not set"
+            raise SourceUnreadable(message, f"set it to {what}: export {name}=…")
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], text)
+
+
+@dataclass(frozen=True)
+class FileOrigin:
+    """A file of a source, in the project's `folder` or elsewhere."""
+
+    path: Path
+    source: Source
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Return the path below the project's folder, or the whole one."""
+        return relative_name(self.path, self.folder)
+
+    @property
+    def shown(self) -> str:
+        """Return the file's name."""
+        return self.path.name
+
+    def fingerprint(self) -> str:
+        """Return a hash of the file's bytes."""
+        return fingerprint(self.path)
+
+    def open(self) -> Reader:
+        """Return a reader of the file."""
+        return open_file(self.path, self.source)
+
+    def close(self) -> None:
+        """A reader of a file closes it by itself."""
+
+
+def open_file(path: Path, source: Source) -> Reader:
+    """Open a file of a source, without its personal columns.
+
+    Raises:
+        SourceUnreadable: when it cannot be read.
+    """
+    personal, name = source.personal(), path.name.lower()
+    workbook = name.endswith(WORKBOOK_ENDINGS)
+    if source.sheet is not None and not workbook:
+        raise SourceUnreadable(f"{path}: has no sheets", f"`sheet:` belongs to {', '.join(WORKBOOK_ENDINGS)}")
+    if workbook:
+        sheet, formats = source.sheet, _formats(source)
+        layout = SheetLayout(
+            sheet, source.skip_lines, source.header, source.columns, source.numbers.decimal, formats, source.missing
+        )
+        return read_workbook(path, layout, batch_rows=_BATCH_ROWS, without=personal)
+    if name.endswith((".parquet", ".pq")):
+        columns = [column for column in read_parquet(path).columns if column not in personal]
+        return read_parquet(path, columns, batch_rows=_BATCH_ROWS)
+    dialect = CsvDialect(
+        source.delimiter, source.quote, source.header, source.encoding, source.skip_lines, source.columns
+    )
+    columns = [column for column in read_csv(path, dialect).columns if column not in personal]
+    return read_csv(path, dialect, columns=columns, batch_rows=_BATCH_ROWS)
+
+
+def _formats(source: Source) -> Mapping[str, tuple[str, ...]]:
+    """Return the formats that are declared for a column, wherever that is."""
+    formats = dict(source.formats)
+    for stream in source.streams.values():
+        for form in (*stream.columns.values(), *([stream.time] if stream.time is not None else [])):
+            if form.formats:
+                formats.setdefault(form.value, form.formats)
+    return formats
