@@ -14,6 +14,8 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── SourceUnreadable     a file that cannot be read at all
     ├── EngineRefused        the engine cannot do what was asked (a failing statement, no memory, a full disk)
     ├── ProjectBusy          another process holds the project
+    ├── VaultLocked          the people vault's master key is missing, wrong or unusable
+    ├── Erased               the person has been erased
     └── NotYet               declared by the language, not available in this version
 """
 
@@ -29,6 +31,7 @@ __all__ = [
     "BadRequest",
     "DefinitionsInvalid",
     "EngineRefused",
+    "Erased",
     "NotYet",
     "Place",
     "Problem",
@@ -37,6 +40,7 @@ __all__ = [
     "SourceUnreadable",
     "TierwiseError",
     "UnknownName",
+    "VaultLocked",
     "near_name",
 ]
 
@@ -214,6 +218,20 @@ class ProjectBusy(TierwiseError):
 
     code = "project-busy"
     status = 409
+
+
+class VaultLocked(TierwiseError):
+    """The people vault cannot be opened: its master key is missing, wrong or unusable, or a key in it is damaged."""
+
+    code = "vault-locked"
+    status = 503
+
+
+class Erased(TierwiseError):
+    """The person has been erased; nothing is held on them any more."""
+
+    code = "erased"
+    status = 410
 
 
 class NotYet(TierwiseError):

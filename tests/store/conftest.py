@@ -30,9 +30,15 @@ def where(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store(where: str) -> Iterator[Store]:
+def key_file(tmp_path: Path) -> Path:
+    """Where the master key of this test's store is."""
+    return tmp_path / "master.key"
+
+
+@pytest.fixture
+def store(where: str, key_file: Path) -> Iterator[Store]:
     """A new store."""
-    with Store.open(where) as opened:
+    with Store.open(where, key_file=key_file) as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""The store: what happened in transactions and cannot be computed again (today: ids and runs).
+"""The store: what happened in transactions and cannot be computed again (ids, people, runs).
 
 Open it with `Store.open`; each noun's verbs hang on it by name (`store.ids.assign`, `store.runs.begin`).
 SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
@@ -9,13 +9,42 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `sequences`     numbers that are given once
 - `migrations`    how an older store becomes a current one
 - `ids`           source records and the customers they belong to
+- `keys`          master keys: where they come from, how they wrap other keys
+- `vault`         the people vault's keys, its blind indexes, the change of the master key
+- `identifiers`   telephone numbers and other identifiers in one canonical form
+- `people`        personal values, encrypted under a key of their source record
+- `originals`     the original texts of quarantined rows, encrypted under a key of their import
+- `personal`      which columns of the store hold personal data, and what erasing does to them
+- `erasures`      who was erased, and the tombstones that refuse their rows
+- `exports`       the files written for somebody
 - `runs`          what was run, when, on what, and how it ended
 - `session`       `Store`, which holds them together
 """
 
 from tierwise.store.actors import SYSTEM, Actor
+from tierwise.store.erasures import Erasure, Erasures, Refusals
+from tierwise.store.exports import Export, Exports
 from tierwise.store.ids import Ids
+from tierwise.store.originals import Originals
+from tierwise.store.people import People, PersonalValue
 from tierwise.store.runs import Run, Runs
 from tierwise.store.session import Store
+from tierwise.store.vault import Vault
 
-__all__ = ["SYSTEM", "Actor", "Ids", "Run", "Runs", "Store"]
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "Erasure",
+    "Erasures",
+    "Export",
+    "Exports",
+    "Ids",
+    "Originals",
+    "People",
+    "PersonalValue",
+    "Refusals",
+    "Run",
+    "Runs",
+    "Store",
+    "Vault",
+]

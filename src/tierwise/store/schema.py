@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -29,12 +30,19 @@ __all__ = [
     "METADATA",
     "Id",
     "Instant",
+    "erasures",
+    "exports",
     "identities",
     "identity_versions",
+    "import_keys",
+    "people",
+    "people_keys",
     "run_steps",
     "runs",
     "sequences",
     "source_records",
+    "tombstones",
+    "vault_keys",
 ]
 
 #: A 64-bit id; SQLite gives 64 bits to `INTEGER`, and only that name makes a primary key the rowid.
@@ -154,4 +162,84 @@ run_steps = Table(
     Column("position", Integer, nullable=False),
     Column("payload", JSON(none_as_null=True)),
     UniqueConstraint("run_id", "position"),
+)
+
+# The vault's own secrets (roots of the blind indexes and of the tombstones), wrapped by a master key.
+vault_keys = Table(
+    "vault_keys",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("master_id", Text, nullable=False),
+)
+
+# The data key of each source record, wrapped by a master key: without its row nothing of the record can be read.
+people_keys = Table(
+    "people_keys",
+    METADATA,
+    Column("source_record_id", Id, ForeignKey("source_records.source_record_id"), primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("master_id", Text, nullable=False),
+    Index(None, "master_id"),
+)
+
+# Every personal value a record has had, once each; `digest` is a keyed hash of it, `blind_index` one of the identifier.
+people = Table(
+    "people",
+    METADATA,
+    Column("source_record_id", Id, ForeignKey("people_keys.source_record_id"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("blind_index", LargeBinary),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("first_received_at", Instant, nullable=False),
+    Column("last_received_at", Instant, nullable=False),
+    Column("last_line", Id, nullable=False),
+    Index("ix_people_blind_index_role", "blind_index", "role"),
+    sqlite_with_rowid=False,
+)
+
+# The key of the original texts that one import quarantined, wrapped by a master key; destroyed after 90 days.
+import_keys = Table(
+    "import_keys",
+    METADATA,
+    Column("import_id", Id, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("master_id", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+)
+
+# Who was erased or is being erased; `receipt` says what was destroyed, and never whose it was.
+erasures = Table(
+    "erasures",
+    METADATA,
+    Column("erasure_id", Id, primary_key=True, autoincrement=False),
+    Column("customer_id", Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("receipt", JSON(none_as_null=True)),
+    CheckConstraint("state IN ('begun', 'destroyed', 'done')", name="state"),
+    CheckConstraint("(state = 'done') = (ended_at IS NOT NULL)", name="ended"),
+)
+
+# Keyed hashes by which an erased person's rows are refused when they are imported again; they serve nothing else.
+tombstones = Table(
+    "tombstones",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("erasure_id", Id, ForeignKey("erasures.erasure_id"), nullable=False),
+)
+
+# Files that Tierwise wrote for somebody, so that an erasure can find them.
+exports = Table(
+    "exports",
+    METADATA,
+    Column("path", Text, primary_key=True),
+    Column("table_name", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
 )

@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from tierwise.errors import EngineRefused
 from tierwise.store import migrations
+from tierwise.store.erasures import Erasures
+from tierwise.store.exports import Exports
 from tierwise.store.ids import Ids
+from tierwise.store.originals import Originals
+from tierwise.store.people import People
 from tierwise.store.runs import Runs
 from tierwise.store.transactions import Transactions
+from tierwise.store.vault import Vault
 
-__all__ = ["Store"]
+__all__ = ["KEY_FILE", "Store"]
+
+#: The name of the master key's file.
+KEY_FILE: Final = "master.key"
 
 
 class Store:
@@ -26,19 +35,33 @@ class Store:
         ([1, 2], [2])
     """
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, key_file: Path | None = None) -> None:
         self._transactions = transactions
+        self.vault = Vault(transactions, key_file)
         self.ids = Ids(transactions)
+        self.people = People(transactions, self.vault)
+        self.originals = Originals(transactions, self.vault)
+        self.erasures = Erasures(transactions, self.vault)
+        self.exports = Exports(transactions)
         self.runs = Runs(transactions)
 
     @classmethod
-    def open(cls, where: str | os.PathLike[str], *, upgrade: bool = True, busy_timeout_seconds: float = 30.0) -> Store:
+    def open(
+        cls,
+        where: str | os.PathLike[str],
+        *,
+        upgrade: bool = True,
+        busy_timeout_seconds: float = 30.0,
+        key_file: Path | None = None,
+    ) -> Store:
         """Open the store at a path or URL; a new one is made, and an older one brought up to date, if `upgrade`.
 
         Args:
             where: A path, ``sqlite:///path`` or ``postgresql+psycopg://…``.
             upgrade: Whether the schema may be changed; if not, a store that needs it is refused.
             busy_timeout_seconds: How long to wait for another writer before `ProjectBusy`.
+            key_file: Where the people vault's master key is, unless the environment holds it; by default
+                ``master.key`` beside a store that is a file.
         """
         if upgrade and "://" not in os.fspath(where):
             Path(where).parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +80,9 @@ class Store:
         except BaseException:
             transactions.close()
             raise
-        return cls(transactions)
+        if key_file is None and transactions.path is not None:
+            key_file = transactions.path.with_name(KEY_FILE)
+        return cls(transactions, key_file)
 
     @property
     def path(self) -> Path | None:

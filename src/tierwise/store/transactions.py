@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -76,6 +76,34 @@ class Transactions:
         with self._write_lock, self._plain_errors(), self._writer.begin() as connection:
             yield connection
 
+    def shrink(self, tables: Sequence[str]) -> None:
+        """Rewrite the database so that no byte of a deleted row remains, nor in SQLite's write-ahead log.
+
+        On PostgreSQL only the tables named are rewritten, and its write-ahead log keeps what it has until it is
+        recycled.
+        """
+        if not self.is_sqlite:
+            with self._plain_errors(), self._engine.connect() as connection:
+                alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+                preparer = connection.dialect.identifier_preparer
+                for table in tables:
+                    alone.exec_driver_sql(f"VACUUM FULL {preparer.quote(table)}")
+            return
+        with self._write_lock, self._plain_errors():
+            raw = self._engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute("VACUUM")
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                cursor.close()
+            finally:
+                raw.close()
+        if busy:
+            raise ProjectBusy(
+                "another process is reading the store, so its write-ahead log could not be emptied",
+                hint="end it, then try again",
+            )
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -119,6 +147,8 @@ class Transactions:
     def _prepare(self, connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # What is deleted is overwritten: an erased person's data would otherwise stay in free pages.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self._set_wal(connection)
         # A commit is on the disk when it returns, in WAL mode only with FULL.

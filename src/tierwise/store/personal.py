@@ -1,0 +1,75 @@
+"""Which columns of the store hold personal data: how each is shown to the person, and what erasing does to it.
+
+Every column of every table that can hold a text is named here, as personal or as nobody's; a test fails when one is
+missing. Erasing follows this list, so a new table is erased once it stands in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+__all__ = ["IMPERSONAL", "PERSONAL", "Personal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """Columns of one table that hold personal data, of the person that the column `by` names.
+
+    `by` is ``source_record_id``, ``customer_id``, or ``path`` of a file that is removed. `erase` says whether the row
+    is deleted or only these columns are emptied; `export` how a person is given them; `mask` how somebody sees them
+    who may not read them.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    by: Literal["source_record_id", "customer_id", "path"]
+    erase: Literal["row", "columns"]
+    export: str
+    mask: str
+
+
+#: The personal columns, in the order in which they are erased: a row goes before the row it refers to.
+PERSONAL: Final = (
+    Personal(
+        "people",
+        ("digest", "blind_index", "ciphertext"),
+        "source_record_id",
+        "row",
+        export="decrypted, with the dates it was received",
+        mask="by role: see tierwise.store.identifiers.mask",
+    ),
+    Personal("people_keys", ("wrapped",), "source_record_id", "row", export="never: it is a key", mask="never shown"),
+    Personal("source_records", ("source_key",), "source_record_id", "row", export="as it is", mask="never shown"),
+    Personal("exports", ("path",), "path", "row", export="never: it is the brand's", mask="never shown"),
+)
+
+#: The other columns that could hold a text, by table: what is in them is nobody's.
+IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "sequences": ("name",),
+        "source_records": ("key_space",),
+        "identity_versions": ("kind", "actor"),
+        "runs": (
+            "kind",
+            "state",
+            "step",
+            "snapshot_id",
+            "definitions_hash",
+            "lake_version",
+            "actor",
+            "report",
+            "error",
+        ),
+        "run_steps": ("step", "payload"),
+        "vault_keys": ("name", "wrapped", "master_id"),
+        "people_keys": ("master_id",),
+        "people": ("field", "role"),
+        "import_keys": ("wrapped", "master_id"),
+        "erasures": ("state", "actor", "receipt"),
+        "tombstones": ("digest",),
+        "exports": ("table_name", "fingerprint", "actor"),
+    }
+)
