@@ -139,3 +139,27 @@ def test_a_sum_too_large_for_money_is_missing(tmp_path: Path) -> None:
     brand = Brand(tmp_path, {"sources/items.yaml": source, "data/items.csv": rows, "definitions/tags.yaml": TAGS})
     brand.run()
     assert brand.values("customers", "n", "spend") == [(1, Decimal(0)), (1, Decimal(1))]
+
+
+def test_rows_are_numbered_in_their_order(tmp_path: Path) -> None:
+    rows = [f"{n:04d},c{n * 7 % 13},2026-01-{1 + n * 5 % 28:02d},{n}" for n in range(3000)]  # many equal times
+    brand = Brand(tmp_path, {"sources/orders.yaml": ORDERS, "definitions/tags.yaml": TAGS})
+    brand.write({"data/orders.csv": csv(HEAD, *rows)})
+    brand.run()
+    found = brand.values("orders", "customer_id", "time", "row_key", "pos")
+    assert [row[:3] for row in found] == sorted(row[:3] for row in found)
+    assert [row[3] for row in found] == list(range(1, 3001))
+    with brand.open() as project:
+        stored = project.sql("SELECT pos FROM orders WHERE rowid = pos - 1")
+    assert stored.num_rows == 3000, "one's rows lie together, so that few blocks are read for a customer"
+
+
+def test_what_no_file_has_is_missing(tmp_path: Path) -> None:
+    brand = Brand(tmp_path, {"sources/orders.yaml": ORDERS, "definitions/tags.yaml": TAGS})
+    brand.write({"data/orders.csv": csv(HEAD, "1,a,2026-01-02,10")})
+    brand.run()
+    (row,) = brand.rows("orders")
+    assert {name for name, value in row.items() if value is None} == {
+        "coupon_amount", "channel", "store_id", "cancelled", "store_name", "store_city", "store_district", "refunds",
+    }  # fmt: skip
+    assert "line" not in row, "how a row came in, the lake knows"

@@ -67,25 +67,35 @@ def build_stream(
         name: the new table's name.
         sources: the sources whose rows count; a source that is no longer declared has none. All of them by default.
     """
-    paths = [str(path) for path in lake.paths(stream.name, version)]
     own = [column for column in stream.columns if not column.computed and not column.origin]
-    select = _current(paths, own, replaced, sources) if paths else _nothing(own)
+    paths = [str(path) for path in lake.paths(stream.name, version)]
+    there = _columns_of(paths)
+    filled = [column for column in own if column.name in there] if paths else own
+    kept = _ALL if not stream.customer or stream.name == CUSTOMERS.name else _OF_A_ROW
+    select = _current(paths, there, kept, filled, replaced, sources) if paths else _nothing(kept, own)
     if not stream.customer:
         select = _one_a_key(select, stream.key)
-    if stream.customer:
+    else:
         same_record = equals(col("source_record_id", "i"), col("source_record_id", "r"))
+        carried = [name for name in (*kept, *(c.name for c in filled)) if name not in _GIVEN_UP or kept is _ALL]
         select = (
-            exp.select(col("customer_id", "i"), "r.*", copy=False)
+            exp.select(col("customer_id", "i"), *(col(name, "r") for name in carried), copy=False)
             .from_(select.subquery("r", copy=False), copy=False)
             .join(_named(IDS, "i"), on=same_record, copy=False)
         )
-    select = _with_reference(select, stream)
+    referred = _referred(stream, there, lake, version)
+    select = _with_reference(select, referred)
     if stream.name == ORDERS.name:
         select = _with_refunds(select, lake, version)
+    present = {*filled, *(column for _, columns in referred for column in columns)}
+    empty = _missing([column for column in stream.columns if not column.computed and column not in present])
     if not stream.customer:
-        return backend.create(name, select.order_by(col(stream.key), copy=False))
+        ordered = select.order_by(col(stream.key), copy=False)
+        return backend.create(
+            name, exp.select("*", *empty, copy=False).from_(ordered.subquery("b", copy=False), copy=False)
+        )
     records = stream.name == CUSTOMERS.name
-    return backend.create(name, _placed(select, ("import_id", "line") if records else ()))
+    return backend.create(name, _placed(select, ("import_id", "line") if records else (), empty))
 
 
 def derive_orders(
@@ -215,22 +225,34 @@ _SYSTEM: Final[Mapping[str, str]] = {
     "op": "VARCHAR",
     "line": "BIGINT",
 }
+_ALL: Final = tuple(_SYSTEM)
+#: Of a stream's rows the engine keeps what answers read and what names the row; how it came in, the lake knows.
+_OF_A_ROW: Final = ("source", "key_space", "source_record_id", "row_key", "time")
+#: What only finds the customer.
+_GIVEN_UP: Final = ("source_record_id",)
+
+
+def _columns_of(paths: Sequence[str]) -> frozenset[str]:
+    """Return the columns that at least one of the files has."""
+    return frozenset(name for path in paths for name in pq.read_schema(path).names)
+
+
+def _missing(columns: Sequence[Column]) -> list[exp.Expr]:
+    """Return columns that no file has: they are added last, so that no sort carries them along."""
+    return [cast(null(), physical(c.kind)).as_(c.name, copy=False) for c in columns]
 
 
 def _current(
-    paths: Sequence[str], columns: Sequence[Column], replaced: bool, sources: Sequence[str] | None
+    paths: Sequence[str],
+    there: frozenset[str],
+    kept: Sequence[str],
+    columns: Sequence[Column],
+    replaced: bool,
+    sources: Sequence[str] | None,
 ) -> exp.Select:
-    """Return the newest version of each row, as (system columns, columns); a column no file has yet is missing."""
-    there = {field.name for path in paths for field in pq.read_schema(path)}
-    wanted = [
-        cast(col(c.name), physical(c.kind)).as_(c.name, copy=False)
-        if c.name in there
-        else cast(null(), physical(c.kind)).as_(c.name, copy=False)
-        for c in columns
-    ]
-    system = [
-        col(name) if name in there else cast(null(), kind).as_(name, copy=False) for name, kind in _SYSTEM.items()
-    ]
+    """Return the newest version of each row, as (kept system columns, columns that some file has)."""
+    wanted = [cast(col(c.name), physical(c.kind)).as_(c.name, copy=False) for c in columns]
+    system = [col(name) if name in there else cast(null(), _SYSTEM[name]).as_(name, copy=False) for name in kept]
     select = exp.Select(expressions=[*system, *wanted]).from_(exp.Table(this=_files(paths)), copy=False)
     if replaced:
         newest = exp.Window(
@@ -267,38 +289,50 @@ def _one_a_key(select: exp.Select, key: str) -> exp.Select:
     )
 
 
-def _nothing(columns: Sequence[Column]) -> exp.Select:
-    empty = [cast(null(), kind).as_(name, copy=False) for name, kind in _SYSTEM.items()]
-    return exp.select(
-        *empty, *(cast(null(), physical(c.kind)).as_(c.name, copy=False) for c in columns), copy=False
-    ).where(exp.false(), copy=False)
+def _nothing(kept: Sequence[str], columns: Sequence[Column]) -> exp.Select:
+    empty = [cast(null(), _SYSTEM[name]).as_(name, copy=False) for name in kept]
+    return exp.select(*empty, *_missing(columns), copy=False).where(exp.false(), copy=False)
 
 
-def _placed(select: exp.Select, ties: Sequence[str] = ()) -> exp.Select:
-    """Sort by customer, time and row key, and number the rows so; `ties` decide between equal times before the key."""
+def _placed(select: exp.Select, ties: Sequence[str] = (), added: Sequence[exp.Expr] = ()) -> exp.Select:
+    """Sort by customer, time and row key, and number the rows so; `ties` decide between equal times before the key.
+
+    A row number over nothing counts the rows as they come out of the sort: one sort, where a window would need two.
+    """
     order = [exp.Ordered(this=col(name)) for name in ("customer_id", "time", *ties, "row_key")]
-    place = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=order))
-    numbered = exp.select("b.*", place.as_("pos", copy=False), copy=False).from_(
-        select.subquery("b", copy=False), copy=False
+    place = exp.Window(this=exp.RowNumber())
+    ordered = (
+        exp.select("*", copy=False).from_(select.subquery("b", copy=False), copy=False).order_by(*order, copy=False)
     )
-    return numbered.order_by(col("pos"), copy=False)
+    return exp.select("b.*", *added, place.as_("pos", copy=False), copy=False).from_(
+        ordered.subquery("b", copy=False), copy=False
+    )
 
 
-def _with_reference(select: exp.Select, stream: Stream) -> exp.Select:
+def _referred(stream: Stream, there: frozenset[str], lake: Lake, version: int) -> list[tuple[Stream, list[Column]]]:
+    """Return the tables of products and stores a stream's rows name, each with the columns that some file of it has."""
+    found = []
+    for table in (PRODUCTS, STORES):
+        known = _columns_of([str(path) for path in lake.paths(table.name, version)])
+        columns = [column for column in stream.columns if column.origin == table.name and column.name in known]
+        if columns and table.key in there:
+            found.append((table, columns))
+    return found
+
+
+def _with_reference(select: exp.Select, referred: Sequence[tuple[Stream, Sequence[Column]]]) -> exp.Select:
     """Add the columns of the row's product and store; their tables must be built."""
-    for index, table in enumerate((PRODUCTS, STORES)):
-        added = [column.name for column in stream.columns if column.origin == table.name]
-        if added:
-            alias = f"p{index}"
-            select = exp.select("b.*", *(col(name, alias) for name in added), copy=False).from_(
-                select.subquery("b", copy=False), copy=False
-            )
-            select = select.join(
-                _named(table.name, alias),
-                on=equals(col(table.key, alias), col(table.key, "b")),
-                join_type="left",
-                copy=False,
-            )
+    for index, (table, columns) in enumerate(referred):
+        alias = f"p{index}"
+        select = exp.select("b.*", *(col(column.name, alias) for column in columns), copy=False).from_(
+            select.subquery("b", copy=False), copy=False
+        )
+        select = select.join(
+            _named(table.name, alias),
+            on=equals(col(table.key, alias), col(table.key, "b")),
+            join_type="left",
+            copy=False,
+        )
     return select
 
 
