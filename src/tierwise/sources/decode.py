@@ -32,7 +32,11 @@ _DECLARE: Final = "declare the encoding in the source, such as `encoding: {}`, o
 
 #: How other files begin, and what to do with them.
 _FOREIGN: Final = (
-    (b"PK\x03\x04", "an Excel workbook (xlsx) or another zip file", "give a workbook the ending .xlsx, a zip file .zip"),
+    (
+        b"PK\x03\x04",
+        "an Excel workbook (xlsx) or another zip file",
+        "give a workbook the ending .xlsx, a zip .zip",
+    ),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (xls)", "give it the ending .xls"),
     (b"PAR1", "a Parquet file", "give it the ending .parquet"),
     (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),

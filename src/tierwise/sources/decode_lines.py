@@ -1,17 +1,22 @@
-"""The bytes of a file, unpacked where they are gzipped, as blocks of whole lines in bounded memory."""
+"""The bytes of a file, unpacked where they are packed, as blocks of whole lines in bounded memory."""
 
 from __future__ import annotations
 
 import gzip
+import zipfile
 import zlib
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
 
 from tierwise.errors import SourceUnreadable
 
-__all__ = ["CHUNK_BYTES", "LINE_LIMIT", "LineBlock", "LongLine", "line_blocks", "read_chunks", "read_head"]
+__all__ = [
+    "CHUNK_BYTES", "LINE_LIMIT", "LineBlock", "LongLine", "line_blocks", "read_chunks", "read_head",
+    "unpacked_name",
+]  # fmt: skip
 
 #: How much of a file is in memory at a time.
 CHUNK_BYTES: Final = 4 << 20
@@ -43,6 +48,8 @@ class LongLine:
 def read_chunks(path: Path, size: int = CHUNK_BYTES) -> Generator[bytes, None, None]:
     """Yield the bytes of a file; a gzipped one, known by its first two bytes, is unpacked on the way.
 
+    Of a zip file, known by its ending, the only file in it is read.
+
     Example:
         >>> import gzip, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -52,18 +59,72 @@ def read_chunks(path: Path, size: int = CHUNK_BYTES) -> Generator[bytes, None, N
         b'id,amount'
     """
     try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
-            source = gzip.GzipFile(fileobj=stream, mode="rb") if packed else stream
+        with path.open("rb") as stream, _unpacked(path, stream) as source:
             while chunk := source.read(size):
                 yield chunk
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise SourceUnreadable(f"{path}: the zip file is damaged ({error})", "copy it again, or unpack it") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         hint = "it may have been cut short on the way: copy it again, or unpack it and name the unpacked file"
-        raise SourceUnreadable(f"{path}: the gzip file is damaged ({error})", hint) from error
+        raise SourceUnreadable(
+            f"{path}: the {'zip' if _is_zip(path) else 'gzip'} file is damaged ({error})", hint
+        ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceUnreadable(f"{path}: cannot be read ({reason})", "check its name and rights") from error
+
+
+@contextmanager
+def _unpacked(path: Path, stream: IO[bytes]) -> Iterator[IO[bytes]]:
+    if _is_zip(path):
+        with zipfile.ZipFile(stream) as packed, packed.open(_only_member(path, packed)) as member:
+            yield member
+        return
+    packed_by_gzip = stream.read(2) == b"\x1f\x8b"
+    stream.seek(0)
+    yield gzip.GzipFile(fileobj=stream, mode="rb") if packed_by_gzip else stream  # type: ignore[misc]
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
+def _only_member(path: Path, packed: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Return the file in a zip file; what systems put beside it (``__MACOSX/…``) does not count."""
+    members = [one for one in packed.infolist() if not one.is_dir() and not _beside(one.filename)]
+    if len(members) != 1:
+        what = "is empty" if not members else f"holds {len(members)} files"
+        raise SourceUnreadable(
+            f"{path}: the zip file {what}", "pack each file for itself, or unpack them: `file: *.csv`"
+        )
+    if members[0].flag_bits & 1:
+        raise SourceUnreadable(f"{path}: the zip file is protected by a password", "unpack it first")
+    return members[0]
+
+
+def _beside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or not parts or parts[-1].startswith(".")
+
+
+def unpacked_name(path: Path) -> str:
+    """Return the name of a file, in lower case, that tells its kind: of a packed one the name it has unpacked.
+
+    Raises:
+        SourceUnreadable: It is a zip file that cannot be read, or with other than one file in it.
+
+    Example:
+        >>> unpacked_name(Path("data/Orders.JSONL.gz"))
+        'orders.jsonl'
+    """
+    if not _is_zip(path):
+        return path.name.lower().removesuffix(".gz")
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return PurePosixPath(_only_member(path, packed).filename).name.lower()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        hint = "copy it again, or unpack it"
+        raise SourceUnreadable(f"{path}: the zip file is damaged ({error})", hint) from error
 
 
 def read_head(path: Path, size: int = 1 << 16) -> bytes:

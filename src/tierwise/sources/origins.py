@@ -11,7 +11,9 @@ from typing import Final, Protocol
 
 from tierwise.definitions.sources import Source
 from tierwise.errors import SourceUnreadable
+from tierwise.sources.decode_lines import unpacked_name
 from tierwise.sources.records import CsvDialect, Reader, find_files, fingerprint, read_csv, read_parquet
+from tierwise.sources.records_json import JSON_ENDINGS, read_json_lines
 from tierwise.sources.records_workbook import WORKBOOK_ENDINGS, SheetLayout, read_workbook
 from tierwise.sources.withdraw import relative_name
 
@@ -101,8 +103,10 @@ def open_file(path: Path, source: Source) -> Reader:
     Raises:
         SourceUnreadable: when it cannot be read.
     """
-    personal, name = source.personal(), path.name.lower()
+    personal, name = source.personal(), unpacked_name(path)
     workbook = name.endswith(WORKBOOK_ENDINGS)
+    if path.suffix.lower() in (".zip", ".gz") and (workbook or name.endswith((".parquet", ".pq", ".zip", ".gz"))):
+        raise SourceUnreadable(f"{path}: a {name.rpartition('.')[2]} file is not read packed", "unpack it")
     if source.sheet is not None and not workbook:
         raise SourceUnreadable(f"{path}: has no sheets", f"`sheet:` belongs to {', '.join(WORKBOOK_ENDINGS)}")
     if workbook:
@@ -114,6 +118,10 @@ def open_file(path: Path, source: Source) -> Reader:
     if name.endswith((".parquet", ".pq")):
         columns = [column for column in read_parquet(path).columns if column not in personal]
         return read_parquet(path, columns, batch_rows=_BATCH_ROWS)
+    if name.endswith(JSON_ENDINGS):
+        return read_json_lines(
+            path, encoding=source.encoding, decimal=source.numbers.decimal, batch_rows=_BATCH_ROWS, without=personal
+        )
     dialect = CsvDialect(
         source.delimiter, source.quote, source.header, source.encoding, source.skip_lines, source.columns
     )
