@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,15 @@ from typing import Final, Protocol
 
 from tierwise.definitions.sources import Source
 from tierwise.errors import SourceUnreadable
+from tierwise.sources.databases import DatabaseOrigin
 from tierwise.sources.decode_lines import unpacked_name
+from tierwise.sources.environment import with_environment
 from tierwise.sources.records import CsvDialect, Reader, find_files, fingerprint, read_csv, read_parquet
 from tierwise.sources.records_json import JSON_ENDINGS, read_json_lines
 from tierwise.sources.records_workbook import WORKBOOK_ENDINGS, SheetLayout, read_workbook
 from tierwise.sources.withdraw import relative_name
 
-__all__ = ["FileOrigin", "Origin", "open_file", "origins_of", "with_environment"]
+__all__ = ["FileOrigin", "Origin", "open_file", "origins_of"]
 
 #: Rows converted at once: enough for the engine to use every core, few enough to stay small.
 _BATCH_ROWS: Final = 262_144
@@ -50,21 +50,10 @@ def origins_of(source: Source, folder: Path) -> list[Origin]:
     Raises:
         SourceUnreadable: when a variable is not set, or nothing is there.
     """
-    return [FileOrigin(path, source, folder) for path in find_files(with_environment(source.file), folder)]
-
-
-def with_environment(text: str) -> str:
-    """Return a declared text with the values of the environment variables it names.
-
-    Raises:
-        SourceUnreadable: when one is not set; the message has its name, never a value.
-    """
-    for name in re.findall(r"\$\{(\w+)\}", text):
-        if name not in os.environ:
-            what = "the path of the file" if "://" not in text else "the address"
-            message = f"{text}: the environment variable {name} is not set"
-            raise SourceUnreadable(message, f"set it to {what}: export {name}=…")
-    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], text)
+    if source.database is not None:
+        return [DatabaseOrigin(source, folder)]
+    pattern = with_environment(source.file, "the path of the file")
+    return [FileOrigin(path, source, folder) for path in find_files(pattern, folder)]
 
 
 @dataclass(frozen=True)

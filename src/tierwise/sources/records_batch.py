@@ -26,6 +26,7 @@ REJECT_REASONS: Final = {
     "too_long": "The line is longer than 1 MB.",
     "encoding": "The record holds bytes that are no text in the file's encoding.",
     "bad_json": "The line is not one JSON object, has a key twice or holds what JSON has no numbers for.",
+    "out_of_range": "A date or time of a database has no place in the calendar, such as `infinity`.",
     "error_cell": "A cell of a sheet holds an error such as #N/A, or a formula without its result.",
     "inexact": "A number has more digits than a sheet keeps exactly: write such numbers as text.",
 }

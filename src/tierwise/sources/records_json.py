@@ -149,7 +149,7 @@ class JsonReader:
                 yield [(item.line, text, Reject(item.line, None, "too_long", text, "more than 2 MB"))]
                 continue
             decoded = decode_block(item.data, self.encoding)
-            found = []
+            found: list[tuple[int, str, dict[str, Any] | Reject]] = []
             for index, text in enumerate(decoded.data.decode().split("\n")[:-1]):
                 line = item.first_line + index
                 if not text.strip():
