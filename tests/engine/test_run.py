@@ -143,12 +143,14 @@ for folder, what, at in json.loads(sys.argv[1]):
         progress = killing(lambda *step: None, at if what == "step" else -1)
         os.replace = killing(os.replace, at if what == "file" else -1)
         DuckEngine.swap = killing(DuckEngine.swap, at if what == "swap" else -1)
+        DuckEngine.settle = killing(DuckEngine.settle, at if what == "settle" else -1)
         Brand(Path(folder)).run(1, progress=progress)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-#: Killed at the n-th step shown, before the n-th file is put in its place, before the n-th swap of tables.
-MOMENTS = [("step", 2), ("file", 1), ("file", 4), ("swap", 3), ("swap", 5)]
+#: Killed at the n-th step shown, before the n-th file is put in its place, before the n-th new table is noted, before
+#: the results are put in place.
+MOMENTS = [("step", 2), ("file", 1), ("file", 4), ("swap", 1), ("swap", 2), ("settle", 1)]
 
 
 def test_a_run_that_is_killed_leaves_the_last_good_state_and_is_resumed(shop: Brand, tmp_path: Path) -> None:
@@ -165,7 +167,9 @@ def test_a_run_that_is_killed_leaves_the_last_good_state_and_is_resumed(shop: Br
     for moment, brand in copies.items():
         with brand.open(1) as project:
             assert project.table("customers").to_pylist() == good, f"{moment}: the last results are still there"
-            assert project.show("tiers").num_rows == 3
+            tiers = project.show("tiers")
+            assert tiers.num_rows == 3
+            assert moment[0] not in ("swap", "settle") or set(tiers.column("state").to_pylist()) == {"stale"}
         brand.run(1)
         assert answers(brand) == expected, moment
 
@@ -176,7 +180,7 @@ HOLDER = """\
 import sys
 import tierwise
 project = tierwise.open(sys.argv[1])
-project.engine
+project.plan()
 print("ready", flush=True)
 sys.stdin.read()
 """

@@ -18,9 +18,10 @@ from tierwise.engine.cells import Cells
 from tierwise.engine.distributions import Distribution, to_rows
 from tierwise.engine.history import LogEntry, membership_changes
 from tierwise.engine.results import segment_sizes, tier_sizes
-from tierwise.engine.run import RESULTS, Inputs, build_tables, evaluate_everyone
+from tierwise.engine.run import RESULTS, Inputs, build_tables, evaluate_everyone, put_in_place
 from tierwise.engine.snapshot import Snapshot
 from tierwise.engine.sql import col
+from tierwise.engine.standing import Standing
 from tierwise.lake import Lake
 
 __all__ = ["Completion", "definition_causes", "last_run"]
@@ -80,7 +81,7 @@ class Completion:
         newest = max((entry.about["at"] for entry in lake.entries("memberships")), default="")
         is_current = instant.isoformat() >= newest
         written, causes = self.record(instant, distributions) if is_current else (0, {})
-        engine.swap({RESULTS: f"{RESULTS}$new"})
+        put_in_place(engine, self.inputs, f"{RESULTS}$new", self.standing(snapshot))
         clock.lap("record")
         tiers = tier_sizes(engine, catalogue, RESULTS)
         return {
@@ -104,6 +105,19 @@ class Completion:
             "warnings": [str(warning) for warning in catalogue.warnings],
             "seconds": clock.laps,
         }
+
+    def standing(self, snapshot: Snapshot) -> Standing:
+        """Return what the results of this run depend on, once the run is in the membership log."""
+        return Standing(
+            self.run_id,
+            snapshot.as_of,
+            snapshot.id,
+            snapshot.definitions_hash,
+            self.inputs.lake_version,
+            self.inputs.identity_version,
+            self.inputs.lake.version,
+            int(last_run(self.inputs.lake).get("run_id", 0)),
+        )
 
     def record(self, instant: datetime, distributions: Sequence[Distribution]) -> tuple[int, dict[str, int]]:
         """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause."""

@@ -30,7 +30,8 @@ from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
 from tierwise.engine.snapshot import Snapshot, everyone
-from tierwise.engine.sql import col, literal, text
+from tierwise.engine.sql import col, literal
+from tierwise.engine.standing import STATE, Standing, read_state, state_rows
 from tierwise.lake import Lake
 
 __all__ = [
@@ -40,12 +41,12 @@ __all__ = [
     "build_tables",
     "evaluate_everyone",
     "latest_row",
+    "put_in_place",
     "stale_streams",
 ]
 
 #: The table of answers: one row a customer, one column a tag, tiering and segment.
 RESULTS: Final = "customers"
-_STATE: Final = "engine_state"
 #: Goes up when the same lake gives tables of another form, so that those of an earlier version are built again.
 _FORM: Final = 2
 Progress = Callable[[str, int, int], None]
@@ -104,15 +105,9 @@ def _digest(stream: Stream, inputs: Inputs) -> str:
     return hashlib.sha256(json.dumps([_FORM, *said]).encode()).hexdigest()[:16]
 
 
-def _state(engine: DuckEngine) -> dict[str, str]:
-    if _STATE not in engine.tables():
-        return {}
-    return {str(key): str(value) for key, value in engine.rows(exp.select(col("key"), col("value")).from_(_STATE))}
-
-
 def stale_streams(engine: DuckEngine, inputs: Inputs) -> list[tuple[str, str]]:
     """Return (stream, why) of every table that has to be built again."""
-    state, there = _state(engine), set(engine.tables())
+    state, there = read_state(engine), set(engine.tables())
     found = []
     for stream in _in_order(inputs.catalogue):
         if stream_table(stream.name) not in there:
@@ -123,42 +118,58 @@ def stale_streams(engine: DuckEngine, inputs: Inputs) -> list[tuple[str, str]]:
 
 
 def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict[str, int]:
-    """Build the tables that something has changed for; return the rows of each table built."""
+    """Build the tables that something has changed for; return the rows of each table built.
+
+    A new table stands beside the old one until `put_in_place`; only this connection reads it, under its final name.
+    One that a run which died had finished is taken as it is.
+    """
     stale = [name for name, _ in stale_streams(engine, inputs)]
     engine.register(IDS, inputs.ids)
     built: dict[str, int] = {}
-    state = _state(engine)
+    state, there = read_state(engine), engine.tables()
     for stream in _in_order(inputs.catalogue):
         if stream.name not in stale:
             continue
         progress(f"build {stream.name}", len(built), len(stale))
-        new = f"{stream_table(stream.name)}$new"
-        derived = _derived(inputs.catalogue) if stream.name == ORDERS.name else None
-        if derived is not None:
-            built[stream.name] = derive_orders(engine, stream, "items", *derived, inputs.lake, inputs.lake_version, new)
+        table = stream_table(stream.name)
+        new, digest = f"{table}$new", _digest(stream, inputs)
+        if new in there and state.get(new) == digest:
+            built[stream.name] = engine.count(new)
         else:
-            replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
-            sources = _sources_of(inputs.catalogue, stream.name)
-            built[stream.name] = build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, new, sources)
-        state[stream.name] = _digest(stream, inputs)
-        engine.create(f"{_STATE}$new", _rows_of(state))
-        engine.swap({stream_table(stream.name): new, _STATE: f"{_STATE}$new"})
+            built[stream.name] = _build(engine, stream, inputs, new)
+            state[new] = digest
+            engine.create(f"{STATE}$new", state_rows(state))
+            engine.swap({STATE: f"{STATE}$new"})
+        engine.stand_in(table, new)
     for name, table in inputs.lookups.items():
-        build_lookup(engine, name, table)
+        build_lookup(engine, f"{name}$new", table)
+        engine.stand_in(f"lookup_{name}", f"lookup_{name}$new")
     streams = [stream_table(name) for name in inputs.catalogue.streams]
     registered = "registered_at" in engine.columns(RECORDS)
     build_known_customers(engine, streams, True, registered, f"{KNOWN_CUSTOMERS}$new")
-    engine.swap({KNOWN_CUSTOMERS: f"{KNOWN_CUSTOMERS}$new"})
+    engine.stand_in(KNOWN_CUSTOMERS, f"{KNOWN_CUSTOMERS}$new")
     engine.drop(IDS)
     return built
 
 
-def _rows_of(state: Mapping[str, str]) -> exp.Expression:
-    rows = [exp.select(text(key).as_("key"), text(value).as_("value")) for key, value in state.items()]
-    union: exp.Expression = rows[0]
-    for row in rows[1:]:
-        union = exp.Union(this=union, expression=row, distinct=False)
-    return union
+def _build(engine: DuckEngine, stream: Stream, inputs: Inputs, table: str) -> int:
+    derived = _derived(inputs.catalogue) if stream.name == ORDERS.name else None
+    if derived is not None:
+        return derive_orders(engine, stream, "items", *derived, inputs.lake, inputs.lake_version, table)
+    replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
+    sources = _sources_of(inputs.catalogue, stream.name)
+    return build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, table, sources)
+
+
+def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Standing) -> None:
+    """Put the new tables, the new results and what they depend on in the place of the old ones, all at once."""
+    state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
+    state |= {stream.name: _digest(stream, inputs) for stream in _in_order(inputs.catalogue)} | standing.entry()
+    engine.create(f"{STATE}$new", state_rows(state))
+    engine.settle({RESULTS: results, STATE: f"{STATE}$new"})
+    for name in engine.tables():  # what a run that died had begun and nobody needs any more
+        if name.endswith("$new"):
+            engine.drop(name)
 
 
 def _has_replaced(lake: Lake, stream: str, version: int) -> bool:

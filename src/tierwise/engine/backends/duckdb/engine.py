@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from tierwise.errors import BadRequest, EngineRefused, ProjectBusy
+from tierwise.errors import EngineRefused, ProjectBusy
 
 __all__ = ["DuckEngine"]
 
@@ -33,7 +33,6 @@ class DuckEngine:
     """
 
     def __init__(self, path: Path | None, *, memory_limit_mb: int | None = None, threads: int | None = None) -> None:
-        self.path = path
         config: dict[str, str | bool | int | float | list[str]] = {
             "preserve_insertion_order": "false",
             "autoload_known_extensions": "false",
@@ -45,10 +44,43 @@ class DuckEngine:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             config["temp_directory"] = str(path.parent / "spill")
-        self._connection = _connect(path, config)
-        self._run("SET TimeZone = 'UTC'")
+        self._begin(path, _connect(path, config))
+
+    def _begin(self, path: Path | None, connection: duckdb.DuckDBPyConnection) -> None:
+        self.path = path
+        self._connection = connection
         self._counter = 0
         self._defined: set[str] = set()
+        self._standing_in: dict[str, str] = {}
+        self._pinned = self._broken = False
+        self._run("SET TimeZone = 'UTC'")
+
+    def confine(self, folders: Sequence[Path]) -> None:
+        """Put every file outside these folders, and every further setting, out of reach of all connections."""
+        allowed = exp.Array(expressions=[exp.Literal.string(str(folder.resolve())) for folder in folders])
+        for name, value in (
+            ("allowed_directories", allowed),
+            ("python_enable_replacements", exp.false()),
+            ("enable_external_access", exp.false()),
+        ):
+            setting = exp.SetItem(this=exp.EQ(this=exp.var(name), expression=value))
+            self.execute(exp.Set(expressions=[setting]))
+
+    def cursor(self) -> DuckEngine:
+        """Return another connection to the same tables, with temporary tables and functions of its own."""
+        other = DuckEngine.__new__(DuckEngine)
+        other._begin(self.path, self._connection.cursor())
+        return other
+
+    def pin(self) -> None:
+        """Let this connection see one state of the tables from now on; it can make temporary tables only."""
+        self._run("BEGIN TRANSACTION READ ONLY")
+        self._pinned = True
+        self.tables()  # the state is that of the first reading
+
+    def interrupt(self) -> None:
+        """End the statement that is running, from another thread."""
+        self._connection.interrupt()
 
     def __enter__(self) -> DuckEngine:
         return self
@@ -68,6 +100,7 @@ class DuckEngine:
         try:
             return self._connection.execute(sql).fetchall()
         except duckdb.Error as error:
+            self._broken = self._pinned
             raise _refused(error, sql) from error
 
     def execute(self, statement: exp.Expression) -> None:
@@ -84,7 +117,12 @@ class DuckEngine:
         try:
             return self._connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
+            self._broken = self._pinned
             raise _refused(error, sql) from error
+
+    def count(self, name: str) -> int:
+        """Return how many rows a table has."""
+        return int(self.rows(exp.select(exp.Count(this=exp.Star())).from_(_table(name)))[0][0])
 
     def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int:
         """Make (or remake) a table of a SELECT; return how many rows it has."""
@@ -120,16 +158,33 @@ class DuckEngine:
 
     def drop(self, name: str) -> None:
         """Drop a table, if it is there."""
-        self.execute(exp.Drop(tables=[_table(name)], kind="TABLE", exists=True))
+        if self._broken:  # the failed transaction takes its tables along
+            return
+        self.execute(_dropped(name, "TABLE"))
+
+    def stand_in(self, name: str, new: str) -> None:
+        """Let this connection, and no other, find a new table under a name; `settle` lets all of them."""
+        select = exp.select("*").from_(_table(new))
+        temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+        view = exp.Create(this=_table(name), kind="VIEW", expression=select, replace=True, properties=temporary)
+        self.execute(view)
+        self._standing_in[name] = new
+
+    def settle(self, more: Mapping[str, str]) -> None:
+        """Put every table that stands in, and more of them, in the place of the old ones, all at once."""
+        names = {**self._standing_in, **more}
+        self._together([*(_dropped(name, "VIEW", "temp") for name in self._standing_in), *_swapped(names)])
+        self._standing_in.clear()
 
     def swap(self, names: Mapping[str, str]) -> None:
         """Put new tables in the place of old ones, all at once: {final name: name of the new table}."""
+        self._together(_swapped(names))
+
+    def _together(self, statements: Sequence[exp.Expression]) -> None:
         self._run("BEGIN TRANSACTION")
         try:
-            for final, new in names.items():
-                self.drop(final)
-                rename = exp.Alter(this=_table(new), kind="TABLE", actions=[exp.AlterRename(this=_table(final))])
-                self.execute(rename)
+            for statement in statements:
+                self.execute(statement)
             self._run("COMMIT")
         except BaseException:
             self._run("ROLLBACK")
@@ -156,45 +211,33 @@ class DuckEngine:
             exp.select("table_name")
             .from_("information_schema.tables")
             .where(exp.EQ(this=exp.column("table_schema"), expression=exp.Literal.string("main")))
-            .where(exp.NEQ(this=exp.column("table_type"), expression=exp.Literal.string("LOCAL TEMPORARY")))
+            .where(exp.EQ(this=exp.column("table_type"), expression=exp.Literal.string("BASE TABLE")))
             .order_by("table_name")
         )
         return [str(row[0]) for row in self.rows(select)]
 
     def columns(self, name: str) -> dict[str, str]:
-        """Return a table's columns with their types."""
-        select = (
-            exp.select("column_name", "data_type")
-            .from_("information_schema.columns")
-            .where(exp.EQ(this=exp.column("table_name"), expression=exp.Literal.string(name)))
-            .order_by("ordinal_position")
-        )
-        return {str(column): str(kind) for column, kind in self.rows(select)}
-
-    @staticmethod
-    def read_only(path: Path, sql: str, limit: int | None) -> pa.Table:
-        """Answer one SELECT a person wrote, in a connection that can change and reach nothing.
-
-        Raises:
-            BadRequest: when it is not exactly one SELECT, or cannot be answered.
-            ProjectBusy: when another process holds the file.
-        """
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "enable_external_access": "false",
-            "lock_configuration": "true",
-            "autoload_known_extensions": "false",
-        }
-        connection = _connect(path, config, read_only=True)
+        """Return a table's columns with their types; none of a table that is not there."""
         try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise BadRequest("sql takes one SELECT", "to change something, edit the definitions or the sources")
-            relation = connection.sql(sql)
-            return (relation if limit is None else relation.limit(limit)).to_arrow_table()
-        except duckdb.Error as error:
-            raise BadRequest(_first_line(error), "`tierwise show tables` lists the tables and their columns") from error
-        finally:
-            connection.close()
+            found = self._connection.sql(_written(exp.select("*").from_(_table(name))))
+        except duckdb.CatalogException:
+            return {}
+        return {column: str(kind) for column, kind in zip(found.columns, found.types, strict=True)}
+
+    # -- what a person wrote ----------------------------------------------------------------------------------------
+
+    def kinds_of(self, sql: str) -> list[str]:
+        """Return what each statement of a text is: ``SELECT``, ``COPY`` …"""
+        return [str(statement.type).rpartition(".")[2] for statement in self._connection.extract_statements(sql)]
+
+    def parsed(self, sql: str) -> str:
+        """Return the tree of a SELECT as DuckDB reads it, as JSON."""
+        return str(self._connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0][0])
+
+    def written_by_hand(self, sql: str, limit: int | None) -> pa.Table:
+        """Answer a text that `tierwise.engine.backends.duckdb.reader` has looked through."""
+        relation = self._connection.sql(sql)
+        return (relation if limit is None else relation.limit(limit)).to_arrow_table()
 
 
 def _written(statement: exp.Expression) -> str:
@@ -211,11 +254,25 @@ def _table(name: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
-def _connect(
-    path: Path | None, config: dict[str, str | bool | int | float | list[str]], read_only: bool = False
-) -> duckdb.DuckDBPyConnection:
+def _dropped(name: str, kind: str, catalog: str | None = None) -> exp.Expression:
+    table = _table(name)
+    if catalog is not None:
+        table.set("db", exp.to_identifier(catalog))
+    return exp.Drop(tables=[table], kind=kind, exists=True)
+
+
+def _swapped(names: Mapping[str, str]) -> list[exp.Expression]:
+    """Return the statements that drop the old tables and give their names to the new ones."""
+    found = []
+    for final, new in names.items():
+        rename = exp.Alter(this=_table(new), kind="TABLE", actions=[exp.AlterRename(this=_table(final))])
+        found += [_dropped(final, "TABLE"), rename]
+    return found
+
+
+def _connect(path: Path | None, config: dict[str, str | bool | int | float | list[str]]) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(":memory:" if path is None else str(path), read_only=read_only, config=config)
+        return duckdb.connect(":memory:" if path is None else str(path), config=config)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise ProjectBusy(

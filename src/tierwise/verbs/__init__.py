@@ -1,0 +1,13 @@
+"""What the façade's verbs do, one file a group; each verb runs in the process that owns the engine.
+
+Modules, in reading order:
+
+- `opened`   what of a project is open: definitions, lake, store and, for a verb at work, the engine
+- `through`  `reads` and `writes`: a method that is sent to the engine's owner when it is called elsewhere
+- `declared` the definitions, read again when their files change
+- `asking`   plan, show, table, evaluate, estimate, explain, sql
+- `running`  run
+
+A new verb is a method with `reads` or `writes` above it, in a class whose only state is `opened`; the class is named in
+`tierwise.project.GROUPS` and hangs on the façade.
+"""

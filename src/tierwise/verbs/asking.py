@@ -1,0 +1,219 @@
+"""Asking: what a run would do, what the last one found, and why; nothing is changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
+from tierwise.engine import results
+from tierwise.engine.backends.duckdb.reader import select
+from tierwise.engine.build import source_of
+from tierwise.engine.cells import Cells
+from tierwise.engine.complete import definition_causes, last_run
+from tierwise.engine.distributions import from_rows
+from tierwise.engine.estimate import estimate
+from tierwise.engine.evaluate import Evaluator
+from tierwise.engine.explain import explain
+from tierwise.engine.run import RESULTS, stale_streams
+from tierwise.engine.snapshot import Snapshot, Spine
+from tierwise.engine.standing import STATE, Standing
+from tierwise.errors import BadRequest, UnknownName, near_name
+from tierwise.sources.collect import pending
+from tierwise.verbs.opened import Opened
+from tierwise.verbs.running import inputs_of, rows_version
+from tierwise.verbs.through import reads
+
+__all__ = ["Asking", "lake_table"]
+
+_IN_LAKE: Final = ("memberships", "distributions")
+
+
+class Asking:
+    """The verbs that ask."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+    @reads
+    def plan(self) -> dict[str, Any]:
+        """Return what a run would do: files to import, tables to build, passes over the streams."""
+        opened = self.opened
+        catalogue, definitions = opened.catalogue, opened.definitions
+        stale = dict(stale_streams(opened.engine, inputs_of(opened, read_lookups=False)))
+        cells = Cells(catalogue)
+        for name in (*catalogue.tags, *catalogue.tierings, *catalogue.segments):
+            cells.want_name(name)
+        imports = pending(definitions, opened.lake)
+        return {
+            "as_of": definitions.settings.as_of,
+            "definitions_hash": definitions.digest,
+            "changed_definitions": sorted(definition_causes(catalogue, last_run(opened.lake))),
+            "imports": [{"source": source, "file": file, "state": state} for source, file, state in imports],
+            "streams": [
+                {"stream": name, "rebuild": name in stale, "why": stale.get(name, "")} for name in catalogue.streams
+            ],
+            "aggregates": len(cells.aggregates),
+            "stages": cells.last_stage + 1,
+            "distributions": len(cells.populations),
+            "names": {
+                "tags": len(catalogue.tags),
+                "tierings": len(catalogue.tierings),
+                "segments": len(catalogue.segments),
+            },
+        }
+
+    @reads
+    def show(self, what: str) -> pa.Table:
+        """Return a table for people: ``tiers``, ``segments``, ``tags`` or ``tables``."""
+        engine = self.opened.engine
+        if what == "tables":
+            return results.tables_table(engine, self.opened.lake, lake_table(self.opened, "quarantine"))
+        tables = {"tiers": results.tiers_table, "segments": results.segments_table, "tags": results.tags_table}
+        if what not in tables:
+            raise UnknownName(f"there is no table of {what!r}", near_name(what, [*tables, "runs", "tables"]))
+        standing = self._standing()
+        state = "fresh" if self._is_fresh(standing) else "stale"
+        return tables[what](engine, self._current(), RESULTS, {"as_of": standing.as_of, "state": state})
+
+    @reads
+    def table(self, name: str) -> pa.Table:
+        """Return a whole table of the engine."""
+        engine = self.opened.engine
+        tables = [table for table in engine.tables() if "$" not in table and table != STATE]
+        if name not in tables:
+            known = [*tables, *_IN_LAKE, "quarantine"]
+            hint = near_name(name, known) or "`tierwise show tables` lists them"
+            raise UnknownName(f"there is no table `{name}`", hint)
+        select = exp.select("*").from_(exp.Table(this=exp.to_identifier(name, quoted=True)))
+        order = next((c for c in ("customer_id", "pos") if c in engine.columns(name)), None)
+        return engine.arrow(select.order_by(order) if order else select)
+
+    @reads
+    def evaluate(self, kind: str, as_of: datetime | None, table: pa.Table | None, names: Sequence[str]) -> pa.Table:
+        """Return tags, tierings and segments for a spine."""
+        catalogue = self.opened.catalogue
+        for name in names:
+            known = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
+            if name not in known:
+                raise UnknownName(f"there is no tag, tiering or segment `{name}`", near_name(name, known))
+        standing = self._standing()
+        snapshot = self._snapshot(standing, as_of or standing.as_of, published=kind == "moments")
+        return self._evaluator(snapshot).evaluate(Spine(kind, as_of, table), names)
+
+    @reads
+    def estimate(self, expression: str) -> dict[str, Any]:
+        """Count the customers for whom a condition holds at the last run's as_of, condition by condition."""
+        standing = self._standing()
+        fresh, catalogue = self._is_fresh(standing), self.opened.catalogue
+        evaluator = self._evaluator(self._snapshot(standing, standing.as_of, published=fresh))
+        return estimate(evaluator, catalogue, expression, (RESULTS, _held(catalogue)) if fresh else None)
+
+    @reads
+    def explain(self, customer: str) -> dict[str, Any]:
+        """Say why one customer is in their tiers, what would move them up, and when time alone would move them."""
+        customer_id = self._customer(customer)
+        standing = self._standing()
+        snapshot = self._snapshot(standing, standing.as_of, published=self._is_fresh(standing))
+        keys = exp.select("customer_key").from_("known_customers").where(exp.column("customer_id").eq(customer_id))
+        key = self.opened.engine.rows(keys)
+        return explain(self._evaluator(snapshot), self.opened.catalogue, customer_id, key[0][0] if key else customer)
+
+    @reads
+    def sql(self, query: str, limit: int | None = None) -> pa.Table:
+        """Answer one SELECT over the engine's tables; it can change nothing and reach no file."""
+        tables = [table for table in self.opened.engine.tables() if "$" not in table and table != STATE]
+        if not tables:
+            raise UnknownName("there are no tables yet", "run `tierwise run` first")
+        return select(self.opened.engine, query, tables, limit)
+
+    # -- what is asked about ----------------------------------------------------------------------------------------
+
+    def _standing(self) -> Standing:
+        found = Standing.of(self.opened.engine)
+        if found is None:
+            raise UnknownName("there are no results yet", "run `tierwise run` first")
+        return found
+
+    def _is_fresh(self, standing: Standing) -> bool:
+        """Whether the results show what is declared, received and recorded now."""
+        shown = standing.definitions_hash, standing.lake_version, standing.log_run
+        newest = int(last_run(self.opened.lake).get("run_id", 0))
+        return shown == (self.opened.definitions.digest, rows_version(self.opened), newest)
+
+    def _current(self) -> Catalogue:
+        """Return the catalogue, when the results were computed with it."""
+        catalogue, there = self.opened.catalogue, self.opened.engine.columns(RESULTS)
+        missing = [n for n in (*catalogue.tags, *catalogue.tierings, *catalogue.segments) if n not in there]
+        if missing:
+            raise BadRequest(
+                f"`{missing[0]}` has not been computed yet", "the definitions have changed: run `tierwise run`"
+            )
+        return catalogue
+
+    def _snapshot(self, standing: Standing, as_of: datetime, published: bool) -> Snapshot:
+        """Return the snapshot of the tables as they stand, with the distributions published by then or none."""
+        opened = self.opened
+        parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
+        distributions = None
+        if published:
+            found = opened.lake.read("distributions", up_to=standing.manifest)
+            known = [d for d in from_rows(found) if d.as_of <= as_of] if found is not None else []
+            newest = {d.id: d for d in sorted(known, key=lambda d: d.as_of)}
+            distributions = {key: (d,) for key, d in newest.items()}
+        digest, versions = opened.definitions.digest, (standing.lake_version, standing.identity_version)
+        return Snapshot(as_of, digest, parameters, *versions, distributions)
+
+    def _evaluator(self, snapshot: Snapshot) -> Evaluator:
+        catalogue = self.opened.catalogue
+        return Evaluator(self.opened.engine, catalogue, source_of(catalogue), snapshot)
+
+    def _customer(self, customer: str) -> int:
+        found = self.opened.store.ids.find(customer)
+        if not found:
+            raise UnknownName(f"there is no customer `{customer}`", "use the brand's customer number, or id:42")
+        if len(found) > 1:
+            raise BadRequest(
+                f"`{customer}` is the number of {len(found)} customers",
+                "name one: " + ", ".join(f"id:{i}" for i in found),
+            )
+        return int(found[0])
+
+
+def lake_table(opened: Opened, name: str) -> pa.Table | None:
+    """Return a table that lies in the lake or beside the store, or nothing when it is none of them.
+
+    Raises:
+        UnknownName: when it is one and has no row yet.
+    """
+    if name == "quarantine":
+        return _quarantined(opened)
+    if name not in _IN_LAKE:
+        return None
+    found = opened.lake.read(name)
+    if found is None:
+        raise UnknownName(f"{name} is empty", "run `tierwise run` first")
+    return found
+
+
+def _quarantined(opened: Opened) -> pa.Table:
+    newest: dict[tuple[str, str], int] = {}  # a file is always read whole: its last reading counts
+    for entry in opened.lake.entries("rows"):
+        bad = entry.about["report"]["quarantined"]
+        newest[entry.about["source"], entry.about["file"]] = entry.number if bad else 0
+    paths = [opened.quarantine / f"{number:08d}.parquet" for number in sorted(newest.values())]
+    found = [pq.read_table(path) for path in paths if path.is_file()]
+    names = ("source", "file", "line", "column", "reason", "detail", "original", "import_id", "received_at")
+    return pa.concat_tables(found) if found else pa.table({name: pa.array([], pa.string()) for name in names})
+
+
+def _held(catalogue: Catalogue) -> dict[str, Kind]:
+    """Return the names the results hold, with their kinds."""
+    tags = {name: rule.expr.kind for name, rule in catalogue.tags.items() if rule.expr is not None}
+    return tags | dict.fromkeys(catalogue.tierings, TEXT) | dict.fromkeys(catalogue.segments, BOOLEAN)

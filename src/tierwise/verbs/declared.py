@@ -1,0 +1,117 @@
+"""The definitions of a project folder, read again when one of their files changes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tierwise.definitions.check import Catalogue, check
+from tierwise.definitions.load import SETTINGS_FILE, Definitions, load
+from tierwise.errors import DefinitionsInvalid, Problem, SourceUnreadable
+from tierwise.sources.lookups import lookup_columns
+
+__all__ = ["Declaration", "Declared"]
+
+_State = list[tuple[str, tuple[int, int, int] | None]]
+
+
+@dataclass
+class Declaration:
+    """What one state of the files declares."""
+
+    folder: Path
+    loaded: tuple[Definitions | None, list[Problem]]
+    _checked: tuple[Catalogue | None, list[Problem]] | None = field(default=None, repr=False)
+
+    @property
+    def definitions(self) -> Definitions:
+        """Return what was declared.
+
+        Raises:
+            DefinitionsInvalid: when it cannot be read.
+        """
+        definitions, problems = self.loaded
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if definitions is None or errors:
+            raise DefinitionsInvalid(errors)
+        return definitions
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Return the checked definitions.
+
+        Raises:
+            DefinitionsInvalid: with every problem, when there is one.
+        """
+        catalogue, problems = self.checked()
+        errors = [problem for problem in problems if problem.severity == "error"]
+        if catalogue is None or errors:
+            raise DefinitionsInvalid(errors)
+        return catalogue
+
+    def checked(self) -> tuple[Catalogue | None, list[Problem]]:
+        """Return the catalogue, if there can be one, and every problem but those of the sources' files."""
+        if self._checked is None:
+            self._checked = self._check()
+        return self._checked
+
+    def _check(self) -> tuple[Catalogue | None, list[Problem]]:
+        definitions, problems = self.loaded
+        found = list(problems)
+        if definitions is None:
+            return None, found
+        columns: dict[str, Sequence[str]] = {}
+        for name, lookup in definitions.lookups.items():
+            try:
+                columns[name] = lookup_columns(lookup, self.folder)
+            except SourceUnreadable as error:
+                found.append(Problem("source", error.message, definitions.place(f"lookups.{name}.file"), error.hint))
+        catalogue, more = check(definitions, columns)
+        return catalogue, found + more
+
+
+class Declared:
+    """Gives the current declaration of a folder; safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._known: tuple[_State, _State, Declaration] | None = None
+
+    def current(self) -> Declaration:
+        """Return what the files declare now.
+
+        Raises:
+            ProjectNotFound: when there is no ``tierwise.yaml`` in the folder.
+        """
+        with self._lock:
+            written = self._written()
+            if self._known is None or self._known[:2] != (written, _lookups(self._known[2])):
+                declaration = Declaration(self.folder, load(self.folder))
+                self._known = written, _lookups(declaration), declaration
+            return self._known[2]
+
+    def _written(self) -> _State:
+        paths = [self.folder / SETTINGS_FILE]
+        for room in ("sources", "definitions"):
+            paths += sorted(self.folder.glob(f"{room}/**/*.y*ml"))
+        return [(str(path), _stamp(path)) for path in paths]
+
+
+def _lookups(declaration: Declaration) -> _State:
+    """Return the state of the files whose columns the check depends on."""
+    definitions = declaration.loaded[0]
+    paths = [declaration.folder / lookup.file for lookup in definitions.lookups.values()] if definitions else []
+    return [(str(path), _stamp(path)) for path in paths]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what differs when a file was edited or replaced, nothing of one that is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,140 @@
+"""What of a project is open: its folder, definitions, lake and store and, for a verb at work, the engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tierwise.definitions.check import Catalogue
+from tierwise.definitions.load import Definitions
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.owner.requests import Desk
+from tierwise.lake import Lake
+from tierwise.store import Actor, Store
+from tierwise.verbs.declared import Declaration, Declared
+
+__all__ = ["Opened", "Rooms"]
+
+
+class Rooms:
+    """A project folder's memories in one process, shared by everything that works there; safe for threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lake = Lake(folder / "lake")
+        self.declared = Declared(folder)
+        self._store: Store | None = None
+        self._lock = threading.Lock()
+
+    def store(self, declared: str) -> Store:
+        """Return the store at a path in the folder or a URL, opened when first needed."""
+        with self._lock:
+            if self._store is None:
+                where = declared if "://" in declared else str(self.folder / declared)
+                self._store = Store.open(where)
+            return self._store
+
+    def close(self) -> None:
+        """Let go of the store."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
+class Opened:
+    """A project as one caller has it open.
+
+    Args:
+        rooms: the folder's memories.
+        clock: gives the current instant with its zone; nothing else reads a clock.
+        actor: who is asking, for the records.
+        desk: where verbs are handed in, for a caller.
+        engine: the engine, for a verb at work.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        clock: Callable[[], datetime],
+        actor: Actor,
+        desk: Desk | None = None,
+        engine: DuckEngine | None = None,
+    ) -> None:
+        self.rooms = rooms
+        self.clock = clock
+        self.actor = actor
+        self._desk = desk
+        self._engine = engine
+        self._declaration: Declaration | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Return the project's folder."""
+        return self.rooms.folder
+
+    @property
+    def lake(self) -> Lake:
+        """Return the lake."""
+        return self.rooms.lake
+
+    @property
+    def quarantine(self) -> Path:
+        """Return the folder of the quarantine's files."""
+        return self.folder / "store" / "quarantine"
+
+    @property
+    def declaration(self) -> Declaration:
+        """Return what is declared: for a verb at work always the same, elsewhere what the files say now."""
+        if self._declaration is not None:
+            return self._declaration
+        current = self.rooms.declared.current()
+        if self.at_work:
+            self._declaration = current
+        return current
+
+    @property
+    def definitions(self) -> Definitions:
+        """Return the definitions.
+
+        Raises:
+            DefinitionsInvalid: when they cannot be read.
+        """
+        return self.declaration.definitions
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Return the checked definitions.
+
+        Raises:
+            DefinitionsInvalid: with every problem, when there is one.
+        """
+        return self.declaration.catalogue
+
+    @property
+    def store(self) -> Store:
+        """Return the store, opened when first needed."""
+        return self.rooms.store(self.definitions.settings.store)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether this is a verb at work, which has the engine."""
+        return self._engine is not None
+
+    @property
+    def desk(self) -> Desk:
+        """Return where a caller hands verbs in."""
+        assert self._desk is not None, "a verb at work does its work itself"
+        return self._desk
+
+    @property
+    def engine(self) -> DuckEngine:
+        """Return the engine; only a verb at work has it."""
+        assert self._engine is not None, "the engine belongs to its owner: make this a verb (tierwise.verbs.through)"
+        return self._engine
+
+    def now(self) -> datetime:
+        """Return the current instant as naive UTC."""
+        return self.clock().astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,101 @@
+"""Running: from the files to recorded results, one run at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from tierwise.definitions.language.times import Zone
+from tierwise.engine.as_of import read_as_of
+from tierwise.engine.complete import Completion
+from tierwise.engine.run import Inputs, Progress, latest_row
+from tierwise.engine.snapshot import Snapshot
+from tierwise.errors import TierwiseError
+from tierwise.sources.collect import import_sources as collect
+from tierwise.sources.lookups import read_lookup
+from tierwise.verbs.opened import Opened
+from tierwise.verbs.through import writes
+
+__all__ = ["Running", "inputs_of", "rows_version"]
+
+
+class Running:
+    """The verbs that compute."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+    @writes
+    def run(
+        self,
+        as_of: datetime | str | None = None,
+        import_sources: bool = True,
+        progress: Progress | None = None,
+        waiting: Callable[[str], None] | None = None,
+        wait: bool = True,
+    ) -> dict[str, Any]:
+        """Import what is new, compute everything for everyone, record who moved; return the report."""
+        opened, show = self.opened, progress or _silent
+        now = opened.now()
+        definitions, _ = opened.definitions, opened.catalogue
+        asked = self._instant(as_of, now) if as_of is not None else None
+        runs = opened.store.runs
+        for dead in runs.list(1000, state="running"):  # the engine is ours, so nobody works on them any more
+            runs.fail(dead.run_id, opened.clock(), "the process died")
+        digest = definitions.digest
+        run_id = runs.begin("run", opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
+        try:
+            imports = []
+            if import_sources:
+                imports = collect(definitions, opened.lake, opened.quarantine, opened.store.ids.assign, now, show)
+
+            def noted(step: str, seconds: float) -> None:
+                runs.step(run_id, step, {"seconds": seconds})
+
+            inputs = inputs_of(opened, read_lookups=True)
+            completion = Completion(opened.engine, inputs, run_id, now, noted, show)
+            report = completion.run(
+                lambda: asked or self._instant(definitions.settings.as_of, now),
+                lambda instant: _snapshot(opened, inputs, instant),
+            )
+            report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports]}
+        except BaseException as error:
+            message = error.message if isinstance(error, TierwiseError) else type(error).__name__
+            runs.fail(run_id, opened.clock(), message)
+            raise
+        lake_version = str(report["lake_version"])
+        runs.finish(run_id, opened.clock(), report, snapshot_id=report["snapshot_id"], lake_version=lake_version)
+        return report
+
+    def _instant(self, as_of: datetime | str, now: datetime) -> datetime:
+        """Return an asked instant as naive UTC."""
+        zone = Zone(self.opened.definitions.settings.timezone)
+        return read_as_of(as_of, zone, now, lambda: latest_row(self.opened.engine, self.opened.catalogue))
+
+
+def rows_version(opened: Opened) -> int:
+    """Return the number of the lake's newest manifest of rows, 0 of none."""
+    return max((entry.number for entry in opened.lake.entries("rows")), default=0)
+
+
+def inputs_of(opened: Opened, read_lookups: bool) -> Inputs:
+    """Return what the engine's tables are built from; the lookups are files, read only if asked."""
+    ids = opened.store.ids.customers().rename_columns({"source_key": "customer_key"})
+    lookups = (
+        {name: read_lookup(form, opened.definitions) for name, form in opened.definitions.lookups.items()}
+        if read_lookups
+        else {}
+    )
+    version = opened.store.ids.version()
+    return Inputs(opened.catalogue, opened.lake, rows_version(opened), ids, version, lookups)
+
+
+def _snapshot(opened: Opened, inputs: Inputs, as_of: datetime) -> Snapshot:
+    parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
+    digest = opened.definitions.digest
+    return Snapshot(as_of, digest, parameters, inputs.lake_version, inputs.identity_version)
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Show no progress."""

@@ -1,0 +1,45 @@
+"""What is declared follows the files, and stays the same for as long as they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.projects import TAGS, Brand
+from tierwise.errors import DefinitionsInvalid, ProjectNotFound
+from tierwise.verbs.declared import Declared
+
+
+def test_files_are_read_again_only_when_they_change(tmp_path: Path) -> None:
+    brand = Brand(tmp_path, {"definitions/tags.yaml": TAGS})
+    declared = Declared(tmp_path)
+    first = declared.current()
+    assert declared.current() is first and list(first.catalogue.tags) == ["n", "spend"]
+    brand.write({"definitions/more.yaml": "tags: {m: n * 2}\n"})
+    assert "m" in declared.current().catalogue.tags
+    (tmp_path / "definitions" / "more.yaml").unlink()
+    assert declared.current().definitions.digest == first.definitions.digest
+    assert "m" not in first.catalogue.tags, "what was given out does not change"
+
+
+def test_a_lookup_that_gets_another_column_is_checked_again(tmp_path: Path) -> None:
+    brand = Brand(
+        tmp_path,
+        {
+            "definitions/all.yaml": "lookups: {cities: {file: data/cities.csv, key: city}}\n"
+            'tags: {of_city: \'lookup("cities", city, "tier")\'}\n',
+            "sources/c.yaml": "file: data/c.csv\ncustomer: id\nstreams: {customers: {columns: {city: city}}}\n",
+            "data/cities.csv": "city,level\nx,1\n",
+        },
+    )
+    declared = Declared(tmp_path)
+    with pytest.raises(DefinitionsInvalid, match="tier"):
+        _ = declared.current().catalogue
+    brand.write({"data/cities.csv": "city,tier\nx,1\n"})
+    assert "of_city" in declared.current().catalogue.tags
+
+
+def test_no_project(tmp_path: Path) -> None:
+    with pytest.raises(ProjectNotFound):
+        Declared(tmp_path).current()
