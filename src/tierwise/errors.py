@@ -16,6 +16,7 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── ProjectBusy          another process holds the project
     ├── VaultLocked          the people vault's master key is missing, wrong or unusable
     ├── Erased               the person has been erased
+    ├── LeaseLost            a job is no longer this worker's
     └── NotYet               declared by the language, not available in this version
 """
 
@@ -32,6 +33,7 @@ __all__ = [
     "DefinitionsInvalid",
     "EngineRefused",
     "Erased",
+    "LeaseLost",
     "NotYet",
     "Place",
     "Problem",
@@ -232,6 +234,13 @@ class Erased(TierwiseError):
 
     code = "erased"
     status = 410
+
+
+class LeaseLost(TierwiseError):
+    """A job is no longer this worker's: its lease ran out and another worker may have taken it."""
+
+    code = "lease-lost"
+    status = 409
 
 
 class NotYet(TierwiseError):

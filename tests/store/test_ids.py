@@ -229,11 +229,8 @@ def test_a_writer_that_does_not_end_is_named(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_many_keys_are_quick(store: Store) -> None:
-    count = 100_000
+def test_many_keys_keep_their_order_over_every_batch(store: Store) -> None:
+    count = 120_000  # more than two batches of what is written and read at once
     names = [f"c{number}" for number in random.Random(5).sample(range(count * 10), count)]
-    started = time.perf_counter()
     store.ids.assign(keys(*names))
-    seconds = time.perf_counter() - started
     assert store.ids.customers()["source_key"].to_pylist() == names
-    assert seconds < 15, "a million takes about 13 s on a small machine"

@@ -1,4 +1,4 @@
-"""The store: what happened in transactions and cannot be computed again (ids, people, runs).
+"""The store: what happened in transactions and cannot be computed again (ids, people, runs, jobs, the audit).
 
 Open it with `Store.open`; each noun's verbs hang on it by name (`store.ids.assign`, `store.runs.begin`).
 SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
@@ -17,14 +17,19 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `personal`      which columns of the store hold personal data, and what erasing does to them
 - `erasures`      who was erased, and the tombstones that refuse their rows
 - `exports`       the files written for somebody
+- `audit`         who did what, when, to what, chained so that a later change shows
 - `runs`          what was run, when, on what, and how it ended
+- `jobs`          work that a worker does later, claimed for the time of a lease
+- `checks`        what must always hold, looked over on demand
 - `session`       `Store`, which holds them together
 """
 
 from tierwise.store.actors import SYSTEM, Actor
+from tierwise.store.audit import Audit, AuditEntry, AuditReport, Finding
 from tierwise.store.erasures import Erasure, Erasures, Refusals
 from tierwise.store.exports import Export, Exports
 from tierwise.store.ids import Ids
+from tierwise.store.jobs import Job, Jobs
 from tierwise.store.originals import Originals
 from tierwise.store.people import People, PersonalValue
 from tierwise.store.runs import Run, Runs
@@ -34,11 +39,17 @@ from tierwise.store.vault import Vault
 __all__ = [
     "SYSTEM",
     "Actor",
+    "Audit",
+    "AuditEntry",
+    "AuditReport",
     "Erasure",
     "Erasures",
     "Export",
     "Exports",
+    "Finding",
     "Ids",
+    "Job",
+    "Jobs",
     "Originals",
     "People",
     "PersonalValue",

@@ -71,5 +71,18 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "erasures": ("state", "actor", "receipt"),
         "tombstones": ("digest",),
         "exports": ("table_name", "fingerprint", "actor"),
+        "jobs": (
+            "kind",
+            "payload",
+            "idempotency_key",
+            "actor",
+            "state",
+            "worker",
+            "progress",
+            "result",
+            "error",
+        ),
+        "audit_entries": ("actor", "action", "object", "details"),
+        "audit_seals": ("method", "prev_hash", "hash"),
     }
 )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from tierwise.errors import BadRequest, UnknownName
 from tierwise.store.actors import Actor
+from tierwise.store.audit import note
 from tierwise.store.schema import run_steps, runs
 from tierwise.store.sequences import take
 from tierwise.store.transactions import Transactions
@@ -65,6 +66,7 @@ class Runs:
             row |= {"snapshot_id": snapshot_id, "definitions_hash": definitions_hash}
             row |= {"lake_version": lake_version, "actor": str(actor)}
             connection.execute(insert(runs).values(row))
+            note(connection, at, actor, f"{kind}.begin", f"run:{run_id}", {"definitions_hash": definitions_hash})
         return run_id
 
     def step(self, run_id: int, step: str, payload: Any = None) -> None:
@@ -92,12 +94,12 @@ class Runs:
         values |= {"snapshot_id": snapshot_id} if snapshot_id is not None else {}
         values |= {"lake_version": lake_version} if lake_version is not None else {}
         with self._transactions.write() as connection:
-            self._change(connection, run_id, values)
+            self._end(connection, run_id, values)
 
     def fail(self, run_id: int, at: datetime, error: str, report: Mapping[str, Any] | None = None) -> None:
         """Record that the run has failed, and why."""
         with self._transactions.write() as connection:
-            self._change(connection, run_id, {"state": "failed", "ended_at": at, "error": error, "report": report})
+            self._end(connection, run_id, {"state": "failed", "ended_at": at, "error": error, "report": report})
 
     def get(self, run_id: int) -> Run:
         """Return one run."""
@@ -123,6 +125,12 @@ class Runs:
             chosen = chosen.where(runs.c.kind == kind)
         with self._transactions.read() as connection:
             return [_run(connection, row) for row in connection.execute(chosen).all()]
+
+    def _end(self, connection: Connection, run_id: int, values: Mapping[str, Any]) -> None:
+        self._change(connection, run_id, values)
+        row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one()
+        details = {"state": row.state, "snapshot_id": row.snapshot_id, "lake_version": row.lake_version}
+        note(connection, row.ended_at, Actor.parse(row.actor), f"{row.kind}.end", f"run:{run_id}", details)
 
     def _change(self, connection: Connection, run_id: int, values: Mapping[str, Any]) -> None:
         """Change a run that is at work; one that has ended is never written again."""

@@ -30,11 +30,14 @@ __all__ = [
     "METADATA",
     "Id",
     "Instant",
+    "audit_entries",
+    "audit_seals",
     "erasures",
     "exports",
     "identities",
     "identity_versions",
     "import_keys",
+    "jobs",
     "people",
     "people_keys",
     "run_steps",
@@ -242,4 +245,59 @@ exports = Table(
     Column("fingerprint", Text, nullable=False),
     Column("written_at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
+)
+
+# Work to be done by a worker. A row in state `running` whose lease is over belongs to whoever claims it next.
+jobs = Table(
+    "jobs",
+    METADATA,
+    Column("job_id", Id, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("idempotency_key", Text, unique=True),
+    Column("actor", Text, nullable=False),
+    Column("enqueued_at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("run_at", Instant, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("worker", Text),
+    Column("lease_until", Instant),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("cancel_asked_at", Instant),
+    Column("progress", JSON(none_as_null=True)),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", Text),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="leased"),
+    CheckConstraint("(state = 'running') = (worker IS NOT NULL)", name="worked_on"),
+    CheckConstraint("(state IN ('queued', 'running')) = (ended_at IS NULL)", name="ended"),
+    CheckConstraint("attempt >= 0 AND attempt <= max_attempts", name="attempts"),
+    Index(None, "state", "run_at"),
+)
+
+# Who did what; written in the transaction of the deed, never changed (a trigger refuses it). No personal data.
+audit_entries = Table(
+    "audit_entries",
+    METADATA,
+    Column("entry_id", Id, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("details", JSON(none_as_null=True)),
+    Index(None, "object"),
+    sqlite_autoincrement=True,
+)
+
+# The chain over the entries, written after their transactions: one head inside them would be one lock for all.
+audit_seals = Table(
+    "audit_seals",
+    METADATA,
+    Column("seq", Id, primary_key=True, autoincrement=False),
+    Column("entry_id", Id, ForeignKey("audit_entries.entry_id"), nullable=False, unique=True),
+    Column("method", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
 )

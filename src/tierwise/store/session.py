@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from tierwise.errors import EngineRefused
+from tierwise.errors import EngineRefused, TierwiseError
 from tierwise.store import migrations
+from tierwise.store.audit import Audit, Finding
+from tierwise.store.checks import check_store
 from tierwise.store.erasures import Erasures
 from tierwise.store.exports import Exports
 from tierwise.store.ids import Ids
+from tierwise.store.jobs import Jobs
 from tierwise.store.originals import Originals
 from tierwise.store.people import People
 from tierwise.store.runs import Runs
@@ -35,7 +39,7 @@ class Store:
         ([1, 2], [2])
     """
 
-    def __init__(self, transactions: Transactions, key_file: Path | None = None) -> None:
+    def __init__(self, transactions: Transactions, key_file: Path | None = None, anchor: Path | None = None) -> None:
         self._transactions = transactions
         self.vault = Vault(transactions, key_file)
         self.ids = Ids(transactions)
@@ -44,6 +48,8 @@ class Store:
         self.erasures = Erasures(transactions, self.vault)
         self.exports = Exports(transactions)
         self.runs = Runs(transactions)
+        self.jobs = Jobs(transactions)
+        self.audit = Audit(transactions, anchor)
 
     @classmethod
     def open(
@@ -53,6 +59,7 @@ class Store:
         upgrade: bool = True,
         busy_timeout_seconds: float = 30.0,
         key_file: Path | None = None,
+        anchor: Path | None = None,
     ) -> Store:
         """Open the store at a path or URL; a new one is made, and an older one brought up to date, if `upgrade`.
 
@@ -62,6 +69,7 @@ class Store:
             busy_timeout_seconds: How long to wait for another writer before `ProjectBusy`.
             key_file: Where the people vault's master key is, unless the environment holds it; by default
                 ``master.key`` beside a store that is a file.
+            anchor: The file that knows where the audit ended; by default it lies beside a store that is a file.
         """
         if upgrade and "://" not in os.fspath(where):
             Path(where).parent.mkdir(parents=True, exist_ok=True)
@@ -80,17 +88,31 @@ class Store:
         except BaseException:
             transactions.close()
             raise
-        if key_file is None and transactions.path is not None:
-            key_file = transactions.path.with_name(KEY_FILE)
-        return cls(transactions, key_file)
+        file = transactions.path
+        if file is not None:
+            key_file = key_file or file.with_name(KEY_FILE)
+            anchor = anchor or file.with_name(file.name + ".anchor")
+        return cls(transactions, key_file, anchor)
 
     @property
     def path(self) -> Path | None:
         """The file of the store, or nothing when it is on a server."""
         return self._transactions.path
 
+    def revision(self) -> str:
+        """Return the revision of the schema, as `tierwise.store.migrations.REVISIONS` lists them."""
+        with self._transactions.read() as connection:
+            return migrations.revision_of(connection) or ""
+
+    def check(self) -> list[Finding]:
+        """Look over everything that must always hold; return what does not."""
+        return check_store(self._transactions, self.audit)
+
     def close(self) -> None:
-        """Close every connection; the store cannot be used afterwards."""
+        """Seal what the audit has and close every connection; the store cannot be used afterwards."""
+        # What cannot be sealed now (another process writes, the server is gone) is sealed by whoever comes next.
+        with suppress(TierwiseError, OSError):
+            self.audit.seal()
         self._transactions.close()
 
     def __enter__(self) -> Store:
