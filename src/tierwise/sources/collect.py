@@ -167,6 +167,12 @@ def import_sources(
                 name, origin.name, source, definitions, mapping, seen, declared, received_at,
                 remapped=otherwise, earlier=tuple(entry.number for entry in earlier), superseded=again,
             )  # fmt: skip
-            reports.append(import_file(work, origin.shown, reader, lake, quarantine, assign))
+            reading = _reading(progress, f"import {name}: {origin.shown}", index, len(origins))
+            reports.append(import_file(work, origin.shown, reader, lake, quarantine, assign, reading))
     lake.sweep()
     return reports
+
+
+def _reading(progress: Callable[[str, int, int], None], step: str, done: int, total: int) -> Callable[[int], None]:
+    """Return what shows how many rows of a file have been read."""
+    return lambda rows: progress(f"{step}, {rows:,} rows", done, total)

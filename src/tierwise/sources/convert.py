@@ -45,9 +45,13 @@ _FULL_WIDTH: Final = ("０１２３４５６７８９．，－＋％\u3000", "01
 _SYMBOLS: Final = {"CNY": "¥￥元", "JPY": "¥￥円", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "$", "TWD": "$"}
 _DATES: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y年%m月%d日")
 _TIMES: Final = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H时%M分%S秒", "%H时%M分")
+#: No text is in two of these formats, so their order only says which are tried first: those that files mostly have.
 _DEFAULT_FORMATS: Final = tuple(
-    [f"{day}{gap}{time}" for time in _TIMES for day in _DATES for gap in (" ", "T") if gap == " " or day == "%Y-%m-%d"]
-    + ["%Y%m%d%H%M%S", "%Y年%m月%d日%H:%M:%S", "%Y年%m月%d日%H:%M", *_DATES]
+    dict.fromkeys(
+        ["%Y-%m-%d %H:%M:%S", *_DATES[:3], "%Y-%m-%dT%H:%M:%S"]
+        + [f"{day}{gap}{time}" for time in _TIMES for day in _DATES for gap in " T" if gap == " " or day == _DATES[0]]
+        + ["%Y%m%d%H%M%S", "%Y年%m月%d日%H:%M:%S", "%Y年%m月%d日%H:%M", *_DATES]
+    )
 )
 #: The last microsecond of the year 9999.
 _LATEST_MICROS: Final = 253_402_300_799_999_999
@@ -116,9 +120,9 @@ class Converter:
     def wall(
         self, value: exp.Expression, native: pa.DataType, formats: Sequence[str] = ()
     ) -> tuple[exp.Expression, exp.Expression]:
-        """Return a time as (wall time in the source's zone, UTC instant where it says its offset): one of them is NULL.
+        """Return a time as (wall time in the source's zone, UTC instant where it says its offset).
 
-        A bare date is its midnight.
+        The second is asked only where the first is NULL. A bare date is its midnight.
         """
         nothing = cast(null(), "TIMESTAMP")
         scale = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}.get(formats[0]) if formats else None
@@ -154,7 +158,11 @@ class Converter:
                 return self.exact(value, physical(kind))
             case "float":
                 double = try_cast(self.plain(value), "DOUBLE")
-                return when([(fn("isfinite", double.copy()), double)])
+                other = when([(fn("isfinite", double.copy()), double)])
+                if self.numbers.decimal != ".":
+                    return other
+                common = fn("regexp_full_match", value.copy(), text("[-+]?[0-9]{1,18}(?:\\.[0-9]{1,18})?"))
+                return when([(common, try_cast(value.copy(), "DOUBLE"))], other)
             case "boolean":
                 lower = fn("lower", value)
                 yes = exp.In(this=lower, expressions=[text(word) for word in _TRUE])
@@ -173,7 +181,7 @@ class Converter:
         """A number as an exact decimal; what has more places is rounded half away from zero."""
         if self.numbers.decimal == ".":
             direct = when([(exp.Not(this=fn("contains", value.copy(), text("_"))), try_cast(value.copy(), to))])
-            return exp.Coalesce(this=direct, expressions=[try_cast(self.plain(value), to)])
+            return _first(direct, try_cast(self.plain(value), to))
         return try_cast(self.plain(value), to)
 
     def whole(self, value: exp.Expression) -> exp.Expression:
@@ -183,7 +191,7 @@ class Converter:
         )
         exact = try_cast(self.plain(value), "DECIMAL(38, 6)")
         same = exp.EQ(this=exact.copy(), expression=fn("floor", exact.copy()))
-        return exp.Coalesce(this=direct, expressions=[when([(same, try_cast(exact, "BIGINT"))])])
+        return _first(direct, when([(same, try_cast(exact, "BIGINT"))]))
 
     def plain(self, value: exp.Expression) -> exp.Expression:
         """A number as the engine writes it, or NULL: separators, full-width digits and currency signs taken off."""
@@ -222,6 +230,14 @@ class Converter:
                 )
             )
         return when(branches)
+
+
+def _first(value: exp.Expression, otherwise: exp.Expression) -> exp.Expression:
+    """Return the value, else the other one, which is worked out only for the rows that need it.
+
+    Of a COALESCE the engine would work out what occurs in it twice for every row beforehand; of a CASE it does not.
+    """
+    return when([(exp.Not(this=exp.Is(this=exp.Paren(this=value.copy()), expression=null())), value)], otherwise)
 
 
 def _list(formats: Sequence[str]) -> exp.Expression:

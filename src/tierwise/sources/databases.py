@@ -207,8 +207,10 @@ def _sqlite(url: URL) -> Engine:
     path = _checked_path(url)
 
     def connect() -> Any:
-        # `mode=ro`: SQLite would otherwise make the file, or write to it.
-        connection = dbapi2.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+        # `mode=ro`: SQLite would otherwise make the file, or write to it. Batches are read ahead by another thread than
+        # the one that looked at the columns, never by two at once.
+        where = f"{path.absolute().as_uri()}?mode=ro"
+        connection = dbapi2.connect(where, uri=True, isolation_level=None, timeout=30, check_same_thread=False)
         connection.text_factory = _text_or_bytes
         return connection
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,13 +21,38 @@ from tierwise.engine.sql import all_of, cast, col, fn, literal, null, number, ph
 from tierwise.sources.convert import Converter
 from tierwise.sources.mapping import MappedStream, Mapping_
 
-__all__ = ["SEPARATOR", "RowStatements", "columns_read", "missing", "named", "present", "subquery"]
+__all__ = [
+    "RAW", "SEPARATOR", "STAGED", "RowStatements", "StagedStream", "columns_read", "missing", "named", "present",
+    "subquery",
+]  # fmt: skip
 
 SEPARATOR: Final = "\x1f"
+#: The tables of an import: the rows at hand as Arrow has them, and all rows of the file so far.
+RAW: Final = "raw$"
+STAGED: Final = "staged$"
+
+
+@dataclass(frozen=True)
+class StagedStream:
+    """Where the table ``staged$`` has the columns of one stream.
+
+    `takes` is the condition under which a row is the stream's, if there is one; `key` is the row's key, as a UUID of
+    its content when there is no declared one (`keyless`); `values` are customer_key, time and the stream's columns.
+    """
+
+    mapped: MappedStream
+    takes: str | None
+    key: str
+    keyless: bool
+    values: Mapping[str, exp.Expression]
 
 
 class RowStatements:
-    """Writes the SELECTs over the raw rows of one file: table ``raw$`` with columns f0$ … and line$.
+    """Writes the SELECTs over the rows of one file: table ``raw$`` with columns f0$ … and line$, o0$ … untrimmed.
+
+    Everything that a row can become is worked out once, layer on layer: the values without blanks, their conversions
+    (`prepared`), what expressions make of them (`derived`), amounts in the project's currency (`exchanged`), and last
+    the first thing that is wrong with the row. No layer has a WHERE: the engine would work out twice what one reads.
 
     Args:
         source: how the file is declared.
@@ -43,38 +69,33 @@ class RowStatements:
         self.earliest = zone.midnight(datetime.fromisoformat(settings.earliest).date())
         self.latest = received_at + timedelta(days=1)
         self.columns = {column: f"f{i}$" for i, column in enumerate(mapping.native)}
+        self.untrimmed = {column: f"o{i}$" for i, column in enumerate(mapping.native)}
         self.prepared: dict[tuple[str, Kind, tuple[str, ...]], str] = {}
+        self.derived: dict[exp.Expression, str] = {}
+        self.exchanged: dict[exp.Expression, str] = {}
+        self.excluded = [
+            (name, self.named(self.emitter().certain(rule))) for name, rule in self.mapping.exclude.items()
+        ]
+        self.streams = [self.stream(mapped) for mapped in mapping.streams]
+        self.problem = self.judge()
+
+    # -- values -----------------------------------------------------------------------------------------------------
 
     def raw(self, column: str) -> exp.Expression:
         """A file's value, blank ones missing."""
-        value: exp.Expression = col(self.columns[column], "r")
-        if pa.types.is_string(self.mapping.native[column]):
-            value = fn("nullif", fn("trim", value, text(" \t\r\n\u3000\u00a0")), text(""))
-            for word in self.source.missing:
-                value = fn("nullif", value, text(word))
-        return value
+        return col(self.columns[column], "r")
+
+    def named(self, value: exp.Expression) -> exp.Expression:
+        """An expression over conversions as a column of the next layer; the same one is worked out once."""
+        if isinstance(value, exp.Column):
+            return value
+        return col(self.derived.setdefault(value, f"x{len(self.derived)}$"), "r")
 
     def typed(self, column: str, kind: Kind, formats: Sequence[str] = ()) -> exp.Expression:
-        """A file's value as a kind: a column of `conversions`, converted once for all its uses."""
+        """A file's value as a kind: a column of the conversions, converted once for all its uses."""
         formats = tuple(formats or self.source.formats.get(column, ()))
         name = self.prepared.setdefault((column, kind, formats), f"v{len(self.prepared)}$")
         return col(name, "r")
-
-    def conversions(self) -> exp.Select:
-        """Return the raw rows with every conversion that an expression asked for."""
-        inner = exp.select("r.*").from_(named("raw$", "r"))
-        outer = exp.select("r.*")
-        for (column, kind, formats), name in self.prepared.items():
-            native, raw = self.mapping.native[column], self.raw(column)
-            if kind == INSTANT:
-                wall, instant = self.converter.wall(raw, native, formats)
-                inner = inner.select(wall.as_(f"w{name}", quoted=True), instant.as_(f"i{name}", quoted=True))
-                local = self.clock.to_utc(col(f"w{name}", "r"), inline=True)
-                value: exp.Expression = exp.Coalesce(this=col(f"i{name}", "r"), expressions=[local])
-                outer = outer.select(value.as_(name, quoted=True))
-            else:
-                inner = inner.select(self.converter.convert(raw, native, kind, formats).as_(name, quoted=True))
-        return outer.from_(inner.subquery("r"))
 
     def emitter(self) -> Emitter:
         """Return an emitter whose leaves are the file's columns."""
@@ -104,8 +125,7 @@ class RowStatements:
         """A mapped value as its column's kind."""
         if isinstance(expr, ColumnOf):
             return self.typed(expr.column, kind, formats)
-        value = self.emitter().value(expr)
-        return value if kind == expr.kind else try_cast(value, physical(kind))
+        return self.named(try_cast(self.emitter().value(expr), physical(kind)))
 
     def money(self, value: exp.Expression, kind: Kind) -> exp.Expression:
         """An amount in the project's currency."""
@@ -113,37 +133,57 @@ class RowStatements:
         if kind != MONEY or currency is None or self.source.currency is None:
             return value
         rates = {name: str(rate) for name, rate in self.source.currency.rates.items()}
-        return self.converter.rate(value, fn("upper", self.raw(currency)), rates)
+        amount = self.converter.rate(value, fn("upper", self.raw(currency)), rates)
+        return col(self.exchanged.setdefault(amount, f"m{len(self.exchanged)}$"), "r")
 
-    def key_part(self, column: str) -> exp.Expression:
-        """Return a row key's column as text."""
-        return exp.Coalesce(this=cast(self.raw(column), "VARCHAR"), expressions=[text("")])
+    # -- streams ----------------------------------------------------------------------------------------------------
+
+    def stream(self, mapped: MappedStream) -> StagedStream:
+        """Return where a stream's values are, every one of them asked for."""
+        takes = self.named(self.emitter().certain(mapped.where)) if mapped.where is not None else None
+        values: dict[str, exp.Expression] = {}
+        if mapped.customer is not None:
+            values["customer_key"] = self.customer_key(mapped)
+        values["time"] = (
+            self.value(mapped.time, INSTANT, mapped.time_formats)
+            if mapped.time is not None
+            else cast(null(), "TIMESTAMP")
+        )
+        for target, (expr, kind, formats) in mapped.columns.items():
+            values[target] = self.money(self.value(expr, kind, formats), kind)
+        key = self.named(self.key(mapped))
+        assert isinstance(key, exp.Column)
+        assert takes is None or isinstance(takes, exp.Column)
+        return StagedStream(mapped, takes.name if takes is not None else None, key.name, not mapped.row_key, values)
 
     def customer_key(self, mapped: MappedStream) -> exp.Expression:
         """Return the customer's number as text."""
         assert mapped.customer is not None
         return self.value(mapped.customer, TEXT)
 
+    def key(self, mapped: MappedStream) -> exp.Expression:
+        """Return a row's key: the declared columns, or a hash of all that is read, as 16 bytes."""
+        if mapped.row_key:
+            return fn("concat_ws", text("|"), *(_or_empty(self.raw(column)) for column in mapped.row_key))
+        read = [name for name in self.mapping.native if name not in self.mapping.personal]
+        parts = [_or_empty(col(self.untrimmed[name], "r")) for name in read]
+        return cast(fn("md5", fn("concat_ws", text(SEPARATOR), *parts)), "UUID")
+
     # -- judging ----------------------------------------------------------------------------------------------------
 
-    def judged(self) -> exp.Select:
-        """Return every raw row with the first thing that is wrong with it (``column<US>reason``), or NULL."""
-        branches: list[tuple[exp.Expression, exp.Expression]] = []
-        emitter = self.emitter()
-        for name, rule in self.mapping.exclude.items():
-            branches.append((emitter.condition(rule), text(SEPARATOR + name)))
-        taken: list[exp.Expression] = []
-        for mapped in self.mapping.streams:
-            takes = emitter.certain(mapped.where) if mapped.where is not None else exp.true()
-            taken.append(takes)
-            for condition, column, reason in self.checks(mapped):
+    def judge(self) -> exp.Expression:
+        """Return the first thing that is wrong with a row (``column<US>reason``), or NULL."""
+        branches = [(rule, text(SEPARATOR + name)) for name, rule in self.excluded]
+        for stream in self.streams:
+            takes = col(stream.takes, "r") if stream.takes is not None else exp.true()
+            for condition, column, reason in self.checks(stream.mapped):
                 both = exp.And(this=takes.copy(), expression=exp.Paren(this=condition))
                 branches.append((both, text(f"{column}{SEPARATOR}{reason}")))
-        if taken and not any(isinstance(one, exp.Boolean) for one in taken):
+        taken = [col(stream.takes, "r") for stream in self.streams if stream.takes is not None]
+        if taken and len(taken) == len(self.streams):
             nobody = exp.Not(this=exp.Paren(this=exp.or_(*taken)))
             branches.append((nobody, text(f"{SEPARATOR}no_stream")))
-        problem = when(branches) if branches else cast(null(), "VARCHAR")
-        return exp.select("r.*", problem.as_("problem$", quoted=True)).from_(self.conversions().subquery("r"))
+        return when(branches) if branches else cast(null(), "VARCHAR")
 
     def checks(self, mapped: MappedStream) -> Iterator[tuple[exp.Expression, str, str]]:
         """Yield (condition that is wrong, the file's column, reason) of a stream, in the order they are judged."""
@@ -181,40 +221,55 @@ class RowStatements:
         if keyless is not None:
             yield keyless, ", ".join(mapped.row_key), "missing"
 
-    def select(self, mapped: MappedStream) -> exp.Select:
-        """Return the accepted rows of the current batch as rows of a stream, with their keys and hashes."""
-        values: dict[str, exp.Expression] = {}
-        if mapped.customer is not None:
-            values["customer_key"] = self.customer_key(mapped)
-        values["time"] = (
-            self.value(mapped.time, INSTANT, mapped.time_formats)
-            if mapped.time is not None
-            else cast(null(), "TIMESTAMP")
-        )
-        for target, (expr, kind, formats) in mapped.columns.items():
-            value = self.money(self.value(expr, kind, formats), kind)
-            values[target] = cast(value, physical(kind))
-        inner = exp.select(*(value.as_(name, quoted=True) for name, value in values.items()), col("line$", "r"))
-        if mapped.row_key:
-            key = fn("concat_ws", text("|"), *map(self.key_part, mapped.row_key))
-        else:
-            read = [name for name in self.mapping.native if name not in self.mapping.personal]
-            parts = [
-                exp.Coalesce(this=cast(col(self.columns[name], "r"), "VARCHAR"), expressions=[text("")])
-                for name in read
-            ]
-            key = fn("md5", fn("concat_ws", text(SEPARATOR), *parts))
-        inner = (
-            inner.select(key.as_("row_key"))
-            .from_(named("judged$", "r"))
-            .where(exp.Is(this=col("problem$", "r"), expression=null()))
-        )
-        if mapped.where is not None:
-            inner = inner.where(self.emitter().condition(mapped.where))
-        contents: list[exp.Expression] = [text(self.source.key_space), text(",".join(sorted(values)))]
-        contents += [exp.Coalesce(this=cast(col(n), "VARCHAR"), expressions=[text("\x1e")]) for n in sorted(values)]
-        content = fn("md5", fn("concat_ws", text(SEPARATOR), *contents))
-        return exp.select("*", content.as_("content_hash")).from_(inner.subquery("v"))
+    # -- the layers -------------------------------------------------------------------------------------------------
+
+    def staged(self) -> exp.Select:
+        """Return every raw row as a row of ``staged$``: line$, problem$ and what the streams need of it."""
+        select = self.cleaned()
+        for layer in (self.converted(), self.resolved(), _layer(self.derived), _layer(self.exchanged)):
+            select = layer.from_(select.subquery("r"))
+        kept: dict[str, None] = {}
+        for stream in self.streams:
+            kept |= dict.fromkeys(value.name for value in stream.values.values() if isinstance(value, exp.Column))
+            kept |= dict.fromkeys(name for name in (stream.takes, stream.key) if name is not None)
+        last = exp.select(col("line$", "r"), self.problem.copy().as_("problem$", quoted=True))
+        return last.select(*(col(name, "r") for name in kept)).from_(select.subquery("r"))
+
+    def cleaned(self) -> exp.Select:
+        """Return the raw rows, blank texts and words that stand for nothing missing."""
+        select = exp.select(col("line$", "r")).from_(named(RAW, "r"))
+        if any(stream.keyless for stream in self.streams):
+            select = select.select(*(col(name, "r") for name in self.untrimmed.values()))
+        for column, name in self.columns.items():
+            value: exp.Expression = col(name, "r")
+            if pa.types.is_string(self.mapping.native[column]):
+                for word in ("", *self.source.missing):
+                    value = fn("nullif", value, text(word))
+            select = select.select(value.as_(name, quoted=True))
+        return select
+
+    def converted(self) -> exp.Select:
+        """Return the layer of conversions; of a time only the wall time in the source's zone."""
+        layer = exp.select("r.*")
+        for (column, kind, formats), name in self.prepared.items():
+            native, raw = self.mapping.native[column], self.raw(column)
+            if kind == INSTANT:
+                wall, _ = self.converter.wall(raw, native, formats)
+                layer = layer.select(wall.as_(f"w{name}", quoted=True))
+            else:
+                layer = layer.select(self.converter.convert(raw, native, kind, formats).as_(name, quoted=True))
+        return layer
+
+    def resolved(self) -> exp.Select:
+        """Return the layer that makes instants of wall times, or takes those that say their offset."""
+        layer = exp.select("r.*")
+        for (column, kind, formats), name in self.prepared.items():
+            if kind == INSTANT:
+                _, instant = self.converter.wall(self.raw(column), self.mapping.native[column], formats)
+                wall = col(f"w{name}", "r")
+                local = self.clock.to_utc(wall.copy(), inline=True)
+                layer = layer.select(when([(present(wall), local)], instant).as_(name, quoted=True))
+        return layer
 
 
 def named(name: str, alias: str = "") -> exp.Table:
@@ -245,5 +300,14 @@ def columns_read(expr: Expr) -> list[str]:
     return list(dict.fromkeys(part.column for part in walk_typed(expr) if isinstance(part, ColumnOf)))
 
 
+def _layer(made: Mapping[exp.Expression, str]) -> exp.Select:
+    """Return the rows with what is made of them."""
+    return exp.select("r.*", *(value.copy().as_(name, quoted=True) for value, name in made.items()))
+
+
 def _column_of(expr: Expr) -> str:
     return ", ".join(columns_read(expr))
+
+
+def _or_empty(value: exp.Expression) -> exp.Expression:
+    return exp.Coalesce(this=cast(value, "VARCHAR"), expressions=[text("")])

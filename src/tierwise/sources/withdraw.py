@@ -11,7 +11,7 @@ from tierwise.engine.sql import cast, col, equals, fn, null, number, physical, t
 from tierwise.lake import Entry, Lake
 from tierwise.sources.mapping import MappedStream
 
-__all__ = ["REMOVED", "files_of", "gone", "relative_name", "superseded", "withdrawn"]
+__all__ = ["REMOVED", "files_of", "gone", "paths_of", "relative_name", "superseded", "withdrawn"]
 
 #: The content hash of a row that was withdrawn: what comes again with its key is new.
 REMOVED = ""
@@ -31,10 +31,10 @@ def superseded(earlier: Sequence[Entry], fingerprint: str) -> tuple[int, ...]:
 
 def gone(lake: Lake, source: str, stream: str, imports: Sequence[int], keys: exp.Select) -> exp.Select | None:
     """Return (row_key, source_record_id) of the rows that these imports brought and whose key is not among `keys`."""
-    paths = [str(path) for path in lake.paths(stream)]
-    if not paths or not imports:
+    paths = paths_of(lake, source, stream) if imports else []
+    if not paths:
         return None
-    listed = exp.Array(expressions=[text(path) for path in paths])
+    listed = exp.Array(expressions=[text(str(path)) for path in paths])
     by_name = exp.EQ(this=exp.column("union_by_name"), expression=exp.true())
     newest = exp.Select(
         expressions=[
@@ -67,6 +67,12 @@ def files_of(lake: Lake, source: str, file: str) -> list[Entry]:
     """Return the imports of one file of a source, in order."""
     entries = lake.entries("rows")
     return [entry for entry in entries if entry.about.get("source") == source and entry.about["file"] == file]
+
+
+def paths_of(lake: Lake, source: str, stream: str) -> list[Path]:
+    """Return the lake's files of a stream that a source brought."""
+    entries = [entry for entry in lake.entries("rows") if entry.about.get("source") == source]
+    return [lake.folder / file.path for entry in entries for file in entry.files if file.table == stream]
 
 
 def relative_name(path: Path, folder: Path) -> str:

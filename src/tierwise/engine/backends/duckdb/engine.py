@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,7 +24,7 @@ _DEEPEST: Final = 20_000
 
 
 class DuckEngine:
-    """One owner's connection to ``engine/tierwise.duckdb`` (or to memory, for trials and tests).
+    """One owner's connection to ``engine/tierwise.duckdb`` (or to memory, which overflows into the folder `spill`).
 
     Example:
         >>> with DuckEngine(None) as engine:
@@ -32,7 +33,14 @@ class DuckEngine:
         [{'x': 2}]
     """
 
-    def __init__(self, path: Path | None, *, memory_limit_mb: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        memory_limit_mb: int | None = None,
+        threads: int | None = None,
+        spill: Path | None = None,
+    ) -> None:
         config: dict[str, str | bool | int | float | list[str]] = {
             "preserve_insertion_order": "false",
             "autoload_known_extensions": "false",
@@ -44,6 +52,8 @@ class DuckEngine:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             config["temp_directory"] = str(path.parent / "spill")
+        if spill is not None:
+            config["temp_directory"] = str(spill)
         self._begin(path, _connect(path, config))
 
     def _begin(self, path: Path | None, connection: duckdb.DuckDBPyConnection) -> None:
@@ -120,6 +130,14 @@ class DuckEngine:
             self._broken = self._pinned
             raise _refused(error, sql) from error
 
+    def batches(self, select: exp.Expression, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a SELECT as Arrow batches without holding them all; nothing else may be asked meanwhile."""
+        sql = _written(select)
+        try:
+            yield from self._connection.sql(sql).to_arrow_reader(rows)
+        except duckdb.Error as error:
+            raise _refused(error, sql) from error
+
     def count(self, name: str) -> int:
         """Return how many rows a table has."""
         return int(self.rows(exp.select(exp.Count(this=exp.Star())).from_(_table(name)))[0][0])
@@ -145,6 +163,15 @@ class DuckEngine:
             self.create(name, exp.select("*").from_(_table(handle)), temporary=True)
         finally:
             self._connection.unregister(handle)
+
+    @contextmanager
+    def lent(self, name: str, table: pa.Table) -> Iterator[None]:
+        """Let statements read Arrow rows as a table, where they are."""
+        self._connection.register(name, table)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
 
     def define(self, name: str, body: exp.Expression) -> None:
         """Define a function of one argument ``w`` for this connection."""
@@ -199,6 +226,7 @@ class DuckEngine:
             params=[
                 exp.CopyParameter(this=exp.var("FORMAT"), expression=exp.var("PARQUET")),
                 exp.CopyParameter(this=exp.var("COMPRESSION"), expression=exp.var("ZSTD")),
+                exp.CopyParameter(this=exp.var("COMPRESSION_LEVEL"), expression=exp.Literal.number(1)),
             ],
         )
         self._run(_written(copy))

@@ -1,0 +1,79 @@
+"""The quarantine of one import: rows that were refused, with line, column, reason and original text, as one file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+__all__ = ["QUARANTINE", "Quarantine"]
+
+#: The columns of a quarantine file.
+QUARANTINE: Final = pa.schema(
+    [
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("column", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("original", pa.string()),
+        ("import_id", pa.int64()),
+        ("received_at", pa.timestamp("us")),
+    ]
+)
+#: So many refused rows are held before they are written.
+_HELD: Final = 50_000
+
+
+class Quarantine:
+    """Where the refused rows of one file go; `reasons` counts them.
+
+    The file appears under its name by `close`, just before the lake's manifest names the import; a writer that dies
+    leaves only a draft, which the next one writes over.
+
+    Args:
+        folder: the folder of all quarantine files.
+        source: the source's name.
+        file: what the file is called in reports.
+        import_id: the number of the import.
+        received_at: when the file is read, naive UTC.
+    """
+
+    def __init__(self, folder: Path, source: str, file: str, import_id: int, received_at: datetime) -> None:
+        self.reasons: Counter[str] = Counter()
+        self._folder, self._name = folder, f"{import_id:08d}"
+        self._about = {"source": source, "file": file, "import_id": import_id, "received_at": received_at}
+        self._held: list[dict[str, Any]] = []
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, line: int, column: str | None, reason: str, original: str, detail: str = "") -> None:
+        """Take in one row."""
+        self.reasons[reason] += 1
+        row = {"line": line, "column": column, "reason": reason, "detail": detail, "original": original}
+        self._held.append(self._about | row)
+        if len(self._held) >= _HELD:
+            self._write()
+
+    def close(self) -> None:
+        """Put the file in its place, if a row was refused."""
+        if self._held:
+            self._write()
+        if self._writer is not None:
+            self._writer.close()
+            self._draft.replace(self._folder / f"{self._name}.parquet")
+
+    @property
+    def _draft(self) -> Path:
+        return self._folder / f"{self._name}.tmp"
+
+    def _write(self) -> None:
+        if self._writer is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._draft, QUARANTINE, compression="zstd")
+        self._writer.write_table(pa.Table.from_pylist(self._held, schema=QUARANTINE))
+        self._held.clear()
