@@ -14,6 +14,7 @@ from tierwise.errors import BadRequest, ProjectNotFound
 from tierwise.packs import pack_folder
 from tierwise.project import Project
 from tierwise.shop import write_shop
+from tierwise.store import Actor
 
 __all__ = ["init", "open"]
 
@@ -31,12 +32,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now) -> Project:
+def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now, actor: Actor | None = None) -> Project:
     """Open a project folder.
 
     Args:
         folder: the folder that holds ``tierwise.yaml``.
         clock: gives the current instant with its zone.
+        actor: who is asking, for the records; by default the program itself.
 
     Raises:
         ProjectNotFound: when there is none.
@@ -44,7 +46,9 @@ def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now) -
     path = Path(folder)
     if not path.is_dir():
         raise ProjectNotFound(f"there is no folder {path}", "make a project with `tierwise init DIR`")
-    return Project(path.resolve(), clock)
+    if not (path / SETTINGS_FILE).is_file():
+        raise ProjectNotFound(f"there is no {SETTINGS_FILE} in {path}", "make a project with `tierwise init DIR`")
+    return Project(path.resolve(), clock, actor)
 
 
 def init(folder: str | os.PathLike[str], pack: str = "demo", customers: int = 20_000, seed: int = 1) -> dict[str, Any]:

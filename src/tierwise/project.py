@@ -24,6 +24,7 @@ from tierwise.sources.collect import check_sources
 from tierwise.store import Actor, Run, Store
 from tierwise.verbs.asking import Asking, lake_table
 from tierwise.verbs.opened import Opened, Rooms
+from tierwise.verbs.queueing import Queueing
 from tierwise.verbs.running import Running
 from tierwise.verbs.through import offered, perform_in
 
@@ -50,6 +51,7 @@ class Project:
         self._desk = LocalDesk(folder / "engine", offered(GROUPS), _performer(rooms, clock, actor or Actor("system")))
         self._opened = Opened(rooms, clock, actor or Actor("system"), self._desk)
         self._asking, self._running = Asking(self._opened), Running(self._opened)
+        self.jobs = Queueing(self._opened)
 
     def __enter__(self) -> Project:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import math
 import sys
@@ -18,8 +19,9 @@ from rich.table import Table
 import tierwise
 from tierwise.errors import TierwiseError
 from tierwise.project import Project
+from tierwise.store import Actor
 
-__all__ = ["CONTEXT", "Context", "plain"]
+__all__ = ["CONTEXT", "Context", "plain", "user"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Context:
 
     def open(self) -> Project:
         """Open the project."""
-        return tierwise.open(self.folder)
+        return tierwise.open(self.folder, actor=Actor("cli", user()))
 
     def word(self, zh: str, en: str) -> str:
         """Return the word of the language."""
@@ -47,6 +49,11 @@ class Context:
     def say(self, text: str = "") -> None:
         """Print a line for people."""
         _console().print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def tell(self, sentence: str) -> None:
+        """Say what is happening meanwhile, on stderr, so that it never mixes with an answer."""
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
 
     def show(self, rows: pa.Table, columns: list[str] | None = None, titles: dict[str, str] | None = None) -> None:
         """Print an Arrow table for people, or as JSON."""
@@ -83,6 +90,14 @@ class Context:
 
 
 CONTEXT: Final[ContextVar[Context]] = ContextVar("context")
+
+
+def user() -> str:
+    """Return who is at the keyboard, as the machine knows them; nothing where it knows nobody."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def plain(value: Any) -> Any:

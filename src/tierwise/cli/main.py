@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from tierwise.cli import asking, making, running
+from tierwise.cli import asking, jobs, making, running, storing
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 making.register(app)
 running.register(app)
 asking.register(app)
+jobs.register(app)
+storing.register(app)
 
 
 @app.callback()

@@ -56,9 +56,11 @@ class Definitions:
 
     @property
     def digest(self) -> str:
-        """Return the hash of what is declared; every answer names it."""
+        """Return the hash of what is declared; every answer names it. When something is run changes no answer."""
         whole: dict[str, Any] = {
-            "settings": self.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            "settings": self.settings.model_dump(
+                mode="json", by_alias=True, exclude_defaults=True, exclude={"schedules"}
+            )
         }
         for section in ("sources", *_SECTIONS):
             forms: Mapping[str, BaseModel] = getattr(self, section)

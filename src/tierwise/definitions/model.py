@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from tierwise.definitions.language.kinds import KIND_NAMES
 from tierwise.definitions.language.times import Zone, parse_date, parse_instant
+from tierwise.definitions.schedules import JOB_KINDS, cron_problem
 
 __all__ = [
     "OTHERWISE",
@@ -200,7 +201,8 @@ def _known_types(types: Mapping[str, str]) -> Mapping[str, str]:
 class Settings(Form):
     """``tierwise.yaml``: what holds for the whole project.
 
-    `as_of` is ``now``, ``latest row`` or an instant; `earliest` is the day before which a row's time is not believed.
+    `as_of` is ``now``, ``latest row`` or an instant; `earliest` is the day before which a row's time is not believed;
+    `schedules` says when a worker does something by itself: a kind of job and a cron line in the project's zone.
     """
 
     name: str
@@ -211,6 +213,7 @@ class Settings(Form):
     store: str = "store/tierwise.db"
     as_of: str = "now"
     earliest: str = "2000-01-01"
+    schedules: Mapping[str, str] = Field(default_factory=dict)
 
     @field_validator("as_of", "earliest", mode="before")
     @classmethod
@@ -227,6 +230,16 @@ class Settings(Form):
     def _currency(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Z]{3}", value):
             raise ValueError("a currency is three capital letters, CNY")
+        return value
+
+    @field_validator("schedules")
+    @classmethod
+    def _schedules(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for kind, line in value.items():
+            if kind not in JOB_KINDS:
+                raise ValueError(f"there is no job `{kind}`; one of {', '.join(JOB_KINDS)}")
+            if problem := cron_problem(line):
+                raise ValueError(f"{kind}: {problem}")
         return value
 
     @model_validator(mode="after")

@@ -33,8 +33,16 @@ class Rooms:
         with self._lock:
             if self._store is None:
                 where = declared if "://" in declared else str(self.folder / declared)
-                self._store = Store.open(where)
+                self._store = Store.open(where, anchor=self._anchor(declared))
             return self._store
+
+    def _anchor(self, declared: str) -> Path | None:
+        """Return where the audit of a store on a server is anchored; a store that is a file has it beside itself."""
+        if "://" not in declared:
+            return None
+        room = self.folder / "store"
+        room.mkdir(exist_ok=True)
+        return room / "audit.anchor"
 
     def close(self) -> None:
         """Let go of the store."""
