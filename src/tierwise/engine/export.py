@@ -17,16 +17,18 @@ import xlsxwriter
 
 from tierwise.errors import BadRequest
 
-__all__ = ["FORMATS", "safe_cell", "write_table"]
+__all__ = ["FORMATS", "FORMULA_SIGNS", "safe_cell", "write_table"]
 
 FORMATS: Final = (".csv", ".xlsx", ".parquet")
 _MOST_ROWS: Final = 1_048_575
 #: A text that begins with one of these would be run as a formula (or hide one) in a spreadsheet.
-_DANGEROUS: Final = tuple("=+-@\t\r\n\0＝＋－＠")
+FORMULA_SIGNS: Final = "=+-@\t\r\n\0＝＋－＠"
 
 
 def safe_cell(value: Any) -> Any:
     """Return a value as a spreadsheet may have it: a text that would be a formula gets a ``'`` before it.
+
+    So does one that already looks like that, so that an import which takes one ``'`` away gives every text back.
 
     Example:
         >>> safe_cell("=1+1"), safe_cell(-1), safe_cell(["a", "b"])
@@ -36,7 +38,7 @@ def safe_cell(value: Any) -> Any:
         value = "; ".join("" if item is None else str(item) for item in value)
     if isinstance(value, dict):
         value = str(value)
-    if isinstance(value, str) and value.startswith(_DANGEROUS):
+    if isinstance(value, str) and value.lstrip("'").startswith(tuple(FORMULA_SIGNS)):
         return f"'{value}"
     return value
 

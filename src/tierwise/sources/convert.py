@@ -24,7 +24,7 @@ from tierwise.definitions.sources import NumbersForm
 from tierwise.engine.clock import Clock
 from tierwise.engine.sql import cast, fn, null, number, physical, text, try_cast, when
 
-__all__ = ["REASONS", "Converter", "kind_of_arrow"]
+__all__ = ["EXCEL", "REASONS", "Converter", "kind_of_arrow"]
 
 #: Why a row is quarantined, beside the names of a source's own exclusions and the reader's reasons.
 REASONS: Final = {
@@ -55,6 +55,9 @@ _DEFAULT_FORMATS: Final = tuple(
 )
 #: The last microsecond of the year 9999.
 _LATEST_MICROS: Final = 253_402_300_799_999_999
+#: The format that means days as a sheet numbers them, and its zeroth day before 1970 in milliseconds.
+EXCEL: Final = "excel"
+_SERIAL_MILLIS: Final = 25_569 * 86_400_000
 _TRUE: Final = ("true", "t", "yes", "y", "1", "是", "真", "有")
 _FALSE: Final = ("false", "f", "no", "n", "0", "否", "假", "无")
 
@@ -174,8 +177,23 @@ class Converter:
 
     def moment(self, value: exp.Expression, formats: Sequence[str]) -> exp.Expression:
         """A date or time in one of the formats; the engine's own words for instants (epoch, infinity) are none."""
+        if EXCEL in formats:
+            rest = [one for one in formats if one != EXCEL]
+            serial = self.serial(value)
+            return exp.Coalesce(this=serial, expressions=[self.moment(value.copy(), rest)]) if rest else serial
         parsed = fn("try_strptime", value.copy(), _list(formats or _DEFAULT_FORMATS))
-        return when([(fn("regexp_matches", value, text("[0-9]")), parsed)], cast(null(), "TIMESTAMP"))
+        # By default a year has four digits: of `1/2/26` nobody knows which part it is, the engine would take year 1.
+        begins = text("[0-9]" if formats else "^[0-9]{4}")
+        return when([(fn("regexp_matches", value, begins), parsed)], cast(null(), "TIMESTAMP"))
+
+    def serial(self, value: exp.Expression) -> exp.Expression:
+        """A day as a sheet numbers it (46025 is 3 January 2026), to the millisecond; its 60th day never was."""
+        days = try_cast(self.plain(value), "DECIMAL(18, 10)")
+        credible = exp.Between(this=days.copy(), low=number(61), high=number(2_958_465))
+        millis = exp.Mul(this=cast(days, "DECIMAL(38, 10)"), expression=number(86_400_000))
+        since = exp.Paren(this=exp.Sub(this=cast(fn("round", millis), "BIGINT"), expression=number(_SERIAL_MILLIS)))
+        moment = fn("make_timestamp", exp.Mul(this=since, expression=number(1000)))
+        return when([(credible, moment)], cast(null(), "TIMESTAMP"))
 
     def exact(self, value: exp.Expression, to: str) -> exp.Expression:
         """A number as an exact decimal; what has more places is rounded half away from zero."""

@@ -26,6 +26,7 @@ from tierwise.sources.records_batch import (
     named_columns,
     positions_of,
     shorten,
+    without_prefix,
 )  # fmt: skip
 from tierwise.sources.records_files import find_files, fingerprint, stamp_of, unchanged_since
 from tierwise.sources.records_parquet import ParquetReader, read_parquet
@@ -154,7 +155,7 @@ class CsvReader:
         """Yield the records of a block in slices, each reject with the rows around it."""
         self.blank_lines += split.blank
         self.rows_read += len(split.at) + len(split.rejects)
-        lines = pc.add(split.at, split.first_line)
+        lines, whole = pc.add(split.at, split.first_line), without_prefix(split.table)
         sent = 0
         for start in range(0, max(1, len(lines)), self._batch_rows):
             stop = start + self._batch_rows
@@ -162,7 +163,7 @@ class CsvReader:
             if stop < len(lines):
                 until = bisect_left(split.rejects, lines[stop].as_py(), sent, key=lambda reject: reject.line)
             at = split.at.slice(start, self._batch_rows)
-            table, rejects = split.table.slice(start, self._batch_rows), split.rejects[sent:until]
+            table, rejects = whole.slice(start, self._batch_rows), split.rejects[sent:until]
             sent = until
             if len(at) or rejects:
                 yield RawBatch(table, lines.slice(start, self._batch_rows), rejects, _text_of(split, at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Final, Protocol
 from unicodedata import normalize
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tierwise.engine.export import FORMULA_SIGNS
 from tierwise.errors import SourceUnreadable, near_name
 
 __all__ = [
     "REJECT_REASONS", "RawBatch", "Reader", "Reject", "checked_names", "named_columns", "positions_of",
-    "shorten",
+    "shorten", "without_prefix",
 ]  # fmt: skip
 
 #: Why a record can be rejected before anybody looks at its values.
@@ -30,6 +33,9 @@ REJECT_REASONS: Final = {
     "error_cell": "A cell of a sheet holds an error such as #N/A, or a formula without its result.",
     "inexact": "A number has more digits than a sheet keeps exactly: write such numbers as text.",
 }
+
+#: What an export writes for a text that begins like a formula, see `tierwise.engine.export`.
+_OUR_PREFIX: Final = "^'('*[" + re.escape(FORMULA_SIGNS) + "])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,22 @@ def checked_names(where: str, given: Sequence[str]) -> tuple[str, ...]:
             raise SourceUnreadable(message, "rename one of them in the file")
         first[name] = position
     return names
+
+
+def without_prefix(table: pa.Table) -> pa.Table:
+    r"""Return the texts without the ``'`` that an export puts before what a spreadsheet would run as a formula.
+
+    Any other ``'`` stays: ``'0012`` is what somebody wrote.
+
+    Example:
+        >>> without_prefix(pa.table({"v": ["'=1+1", "''-x", "'0012", "=1"]})).column("v").to_pylist()
+        ['=1+1', "'-x", "'0012", '=1']
+    """
+    columns = []
+    for column in table.columns:
+        suspicious = pa.types.is_string(column.type) and pc.any(pc.starts_with(column, "'")).as_py()
+        columns.append(pc.replace_substring_regex(column, _OUR_PREFIX, r"\1") if suspicious else column)
+    return pa.table(columns, schema=table.schema)
 
 
 def named_columns(where: str, declared: Sequence[str], found: Sequence[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tierwise.errors import SourceUnreadable
-from tierwise.sources.records_batch import RawBatch, Reject, checked_names, named_columns
+from tierwise.sources.records_batch import RawBatch, Reject, checked_names, named_columns, without_prefix
 from tierwise.sources.records_files import stamp_of, unchanged_since
 
 __all__ = ["WORKBOOK_ENDINGS", "SheetLayout", "WorkbookReader", "read_workbook"]
@@ -144,9 +144,8 @@ class WorkbookReader:
             for line, column, reason, detail, row in frame["rejects"]
         ]
         self.rows_read += len(rows) + len(rejects)
-        table = pa.table(
-            [pa.array([row[at] for row in rows], pa.string()) for at in self._positions], schema=self.schema
-        )
+        columns = [pa.array([row[at] for row in rows], pa.string()) for at in self._positions]
+        table = without_prefix(pa.table(columns, schema=self.schema))
         at_lines = pa.array(lines, pa.int64())
         for start in range(0, max(1, len(rows)), self._batch_rows):
             part = table.slice(start, self._batch_rows)

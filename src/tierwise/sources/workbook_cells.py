@@ -232,6 +232,8 @@ def _in_format(value: dt.date, formats: list[str]) -> str:
     """Return a date in the first format that gives it back, or nothing."""
     moment = value if isinstance(value, dt.datetime) else dt.datetime(value.year, value.month, value.day)
     for one in formats:
+        if one == "excel":
+            return repr((moment - dt.datetime(1899, 12, 30)) / dt.timedelta(days=1))
         try:
             shown = moment.strftime(one)
             if dt.datetime.strptime(shown, one) == moment:  # noqa: DTZ007 - a sheet knows no zones
