@@ -10,6 +10,7 @@ from pathlib import Path
 from tierwise import errors
 from tierwise.definitions import streams
 from tierwise.definitions.language import functions
+from tierwise.sources import convert, records
 
 _ROOT = Path(__file__).resolve().parents[1]
 _NOTE = "<!-- Written by docs/generate.py from the code; edit there and run `make docs`. -->\n"
@@ -93,10 +94,25 @@ def streams_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def quarantine_page() -> str:
+    """Return the page of the reasons why a row is quarantined."""
+    lines = ["# Quarantine", "", _NOTE]
+    lines.append("A row that cannot be believed is kept with its line, column, reason and original text, and is in no")
+    lines.append(
+        "answer. `tierwise export quarantine --to FILE.csv` writes the rows. Beside these reasons there are the"
+    )
+    lines.append("names that a source gives in `exclude:`.")
+    for title, reasons in (("Of a value or a row", convert.REASONS), ("Of a record", records.REJECT_REASONS)):
+        lines += ["", f"## {title}", "", "| reason | meaning |", "|---|---|"]
+        lines += [f"| `{name}` | {_cell(meaning)} |" for name, meaning in sorted(reasons.items())]
+    return "\n".join(lines) + "\n"
+
+
 #: Page → the function that writes it.
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/errors.md": errors_page,
     "docs/reference/functions.md": functions_page,
+    "docs/reference/quarantine.md": quarantine_page,
     "docs/reference/streams.md": streams_page,
 }
 

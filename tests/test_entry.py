@@ -27,6 +27,19 @@ def test_an_empty_project_can_be_checked_and_run(tmp_path: Path) -> None:
         assert project.run()["customers"] == 0
 
 
+def test_the_example_of_an_empty_project_becomes_a_source(tmp_path: Path) -> None:
+    tierwise.init(tmp_path / "brand", pack="empty")
+    example = tmp_path / "brand/sources/orders.yaml.example"
+    example.rename(example.with_suffix(""))
+    (tmp_path / "brand/data").mkdir()
+    (tmp_path / "brand/data/orders.csv").write_text(
+        "order_no,member_no,paid_at,paid\n1,a,2026-01-02,9\n", encoding="utf-8"
+    )
+    with tierwise.open(tmp_path / "brand") as project:
+        assert project.check() == []
+        assert project.run()["customers"] == 1
+
+
 def test_a_pack_brings_its_shop(tmp_path: Path) -> None:
     (tmp_path / "brand").mkdir()
     made = tierwise.init(tmp_path / "brand", customers=50, seed=3)

@@ -26,6 +26,19 @@ timezone: Asia/Shanghai
 currency: CNY
 as_of: now          # now | latest row | an instant
 """
+#: Beside the empty project's sources, under a name that is not read.
+_SOURCE = """\
+# 改名为 orders.yaml 即生效 / rename it to orders.yaml and it counts
+file: data/orders*.csv        # csv tsv jsonl xlsx parquet, .gz .zip; ${NAME} is an environment variable
+# database: ${CRM_URL}        # 或数据库 / or a database (PostgreSQL, SQLite), with `table: orders` or `query: select …`
+# sheet: 订单                  # 工作簿的工作表 / the sheet of a workbook
+# encoding: gb18030           # 通常自动识别 / usually told from the bytes
+# formats: {paid_at: "%d/%m/%Y"}   # 01/02/2026 不猜 / is never guessed
+customer: member_no           # 会员号 / the customer's number
+row_key: order_no             # 行的编号；没有则按内容识别 / without one a row is known by its content
+streams:
+  orders: {time: paid_at, columns: {order_id: order_no, amount: paid}}
+"""
 
 
 def _now() -> datetime:
@@ -73,6 +86,7 @@ def init(folder: str | os.PathLike[str], pack: str = "demo", customers: int = 20
             (draft / SETTINGS_FILE).write_text(_EMPTY.format(name=path.resolve().name), encoding="utf-8")
             for name in ("sources", "definitions"):
                 (draft / name).mkdir()
+            (draft / "sources/orders.yaml.example").write_text(_SOURCE, encoding="utf-8")
         else:
             for part in (SETTINGS_FILE, "sources", "definitions"):
                 _copy(source / part, draft / part)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
+from tests.house.tree import ROOT
 from tierwise.definitions.sources import ColumnForm, CurrencyForm, NumbersForm, Source, StreamMapping
 
 ORDERS = {"orders": {"time": "t", "columns": {"order_id": "o", "amount": "a"}}}
@@ -67,3 +70,24 @@ def test_derived_streams() -> None:
     for wrong in ({"from": "items"}, {"by": "order_id"}, {"from": "items", "by": "order_id", "time": "t"}):
         with pytest.raises(ValidationError):
             StreamMapping.model_validate(wrong)
+
+
+def test_a_file_or_a_table() -> None:
+    table = {"database": "crm.db", "file": "", "table": "orders"}
+    assert (source().origin, source(**table).origin) == ("a.csv", "table orders")
+    assert source(**{**table, "table": None, "query": "select 1"}).origin == "query"
+    assert source(**{**table, "database": "postgresql://me:${PASSWORD}@host/x"}).database
+    for wrong in (
+        {"database": "crm.db"}, {"file": ""}, {"table": "orders"}, {**table, "table": None}, {**table, "query": "select 1"},
+        {"columns": ["a"]}, {"sheet": 0}, {"sheet": ""}, {**table, "database": "postgresql://me:secret@host/x"},
+    ):  # fmt: skip
+        with pytest.raises(ValidationError):
+            source(**wrong)
+
+
+def test_every_key_is_documented_with_an_example() -> None:
+    page = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
+    blocks = [YAML(typ="safe").load(block) for block in re.findall(r"^```yaml.*\n([^`]*)^```", page, re.MULTILINE)]
+    examples = [Source.model_validate(block) for block in blocks if "streams" in block]
+    shown = {name for example in examples for name in example.model_fields_set}
+    assert shown == set(Source.model_fields)
