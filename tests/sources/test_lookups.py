@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import xlsxwriter
 
 from tests.projects import RECORDS, Brand, csv, said
 from tierwise.errors import SourceUnreadable
@@ -31,6 +32,17 @@ def test_a_lookup(tmp_path: Path) -> None:
     brand.write({"data/bands.csv": csv("city,band,income", "火星,none,1")})
     brand.run()
     assert brand.values("customers", "income") == [(None,), (None,), (1,), (None,)]
+
+
+def test_a_lookup_in_a_workbook(tmp_path: Path) -> None:
+    brand = brand_of(tmp_path, "", LOOKUP.replace("bands.csv", "bands.xlsx"))
+    with xlsxwriter.Workbook(str(tmp_path / "data/bands.xlsx")) as book:
+        sheet = book.add_worksheet()
+        for row, values in enumerate([["city", "band", "income"], ["上海", "high", 9000], ["北京", "mid", 8000]]):
+            sheet.write_row(row, 0, values)
+    assert said(brand.problems()) == ""
+    brand.run()
+    assert brand.values("customers", "income", "level")[:2] == [(9000, "high"), (8000, "mid")]
 
 
 WRONG = {

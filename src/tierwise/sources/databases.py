@@ -34,6 +34,7 @@ _ADDRESSES: Final = "write postgresql://user:password@host/name, sqlite:///path,
 #: What a session of the server is told: when to give up, and one way of writing values for ever.
 _SESSION: Final = {
     "statement_timeout": f"{_STATEMENT_MINUTES}min", "lock_timeout": "30s", "synchronize_seqscans": "off",
+    "idle_in_transaction_session_timeout": "0",
     "timezone": "UTC", "datestyle": "ISO", "intervalstyle": "iso_8601", "extra_float_digits": "1",
 }  # fmt: skip
 #: PostgreSQL's types by their number; all others are read as texts.

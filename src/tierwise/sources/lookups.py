@@ -18,7 +18,8 @@ from tierwise.engine.clock import Clock
 from tierwise.engine.sql import cast, col, fn, physical, text
 from tierwise.errors import SourceUnreadable, near_name
 from tierwise.sources.convert import Converter
-from tierwise.sources.records import CsvDialect, find_files, read_csv, read_parquet
+from tierwise.sources.records import CsvDialect, Reader, find_files, read_csv, read_parquet
+from tierwise.sources.records_workbook import WORKBOOK_ENDINGS, read_workbook
 
 __all__ = ["lookup_columns", "read_lookup"]
 
@@ -32,7 +33,7 @@ def lookup_columns(lookup: Lookup, folder: Path) -> Sequence[str]:
         SourceUnreadable: when the file is missing, cannot be read or lacks the key.
     """
     path = _one_file(lookup, folder)
-    columns = read_parquet(path).columns if path.suffix == ".parquet" else read_csv(path, _dialect(lookup)).columns
+    columns = _open(path, lookup).columns
     if lookup.key not in columns:
         raise SourceUnreadable(f"{path.name} has no column `{lookup.key}`", near_name(lookup.key, columns))
     return columns
@@ -47,9 +48,8 @@ def read_lookup(lookup: Lookup, definitions: Definitions) -> pa.Table:
     folder = definitions.folder or Path()
     path = _one_file(lookup, folder)
     columns = lookup_columns(lookup, folder)
-    reader = read_parquet(path) if path.suffix == ".parquet" else read_csv(path, _dialect(lookup))
     batches = []
-    for batch in reader:
+    for batch in _open(path, lookup):
         for reject in batch.rejects:
             raise SourceUnreadable(
                 f"{path.name}:{reject.line}: {reject.detail or reject.reason}",
@@ -111,5 +111,10 @@ def _one_file(lookup: Lookup, folder: Path) -> Path:
     return files[0]
 
 
-def _dialect(lookup: Lookup) -> CsvDialect:
-    return CsvDialect(lookup.delimiter, '"', True, lookup.encoding, 0)
+def _open(path: Path, lookup: Lookup) -> Reader:
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return read_parquet(path)
+    if name.endswith(WORKBOOK_ENDINGS):
+        return read_workbook(path)
+    return read_csv(path, CsvDialect(lookup.delimiter, '"', True, lookup.encoding, 0))

@@ -105,8 +105,9 @@ def open_file(path: Path, source: Source) -> Reader:
         )
         return read_workbook(path, layout, batch_rows=_BATCH_ROWS, without=personal)
     if name.endswith((".parquet", ".pq")):
-        columns = [column for column in read_parquet(path).columns if column not in personal]
-        return read_parquet(path, columns, batch_rows=_BATCH_ROWS)
+        whole = read_parquet(path, batch_rows=_BATCH_ROWS)
+        columns = [column for column in whole.columns if column not in personal]
+        return whole if columns == [*whole.columns] else read_parquet(path, columns, batch_rows=_BATCH_ROWS)
     if name.endswith(JSON_ENDINGS):
         return read_json_lines(
             path, encoding=source.encoding, decimal=source.numbers.decimal, batch_rows=_BATCH_ROWS, without=personal
@@ -114,8 +115,9 @@ def open_file(path: Path, source: Source) -> Reader:
     dialect = CsvDialect(
         source.delimiter, source.quote, source.header, source.encoding, source.skip_lines, source.columns
     )
-    columns = [column for column in read_csv(path, dialect).columns if column not in personal]
-    return read_csv(path, dialect, columns=columns, batch_rows=_BATCH_ROWS)
+    reader = read_csv(path, dialect, batch_rows=_BATCH_ROWS)
+    columns = [column for column in reader.columns if column not in personal]
+    return reader if columns == [*reader.columns] else read_csv(path, dialect, columns=columns, batch_rows=_BATCH_ROWS)
 
 
 def _formats(source: Source) -> Mapping[str, tuple[str, ...]]:
