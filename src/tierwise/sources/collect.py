@@ -56,7 +56,7 @@ def check_sources(definitions: Definitions) -> list[Problem]:
                     mapping = _mapped(name, source, definitions, streams, origin.open())
                 problems += [problem for problem in mapping.problems if problem not in problems]
         except SourceUnreadable as error:
-            key = "file" if source.database is None else "database"
+            key = error.details.get("key", "file" if source.database is None else "database")
             problems.append(Problem("source", error.message, definitions.place(f"sources.{name}.{key}"), error.hint))
     return problems
 

@@ -191,7 +191,8 @@ class DatabaseOrigin:
         if getattr(original, "sqlstate", None) == "57014":
             hint = "make the query quicker, or copy its result into a table"
             return SourceUnreadable(f"{self.shown}: takes more than {_STATEMENT_MINUTES} minutes", hint)
-        return SourceUnreadable(f"{self.shown}: {shorten(said)}", "check `table:` or `query:` of the source")
+        key = "table" if self.source.query is None else "query"
+        return SourceUnreadable(f"{self.shown}: {shorten(said)}", f"check `{key}:` of the source", key=key)
 
 
 def _checked_path(url: URL) -> Path:
@@ -257,11 +258,11 @@ def _checked_query(shown: str, query: str, dialect: str) -> exp.Query:
         found = [one for one in sqlglot.parse(query, dialect=dialect) if one is not None]
     except sqlglot.errors.SqlglotError as error:
         said = shorten(str(error).partition("\n")[0])
-        raise SourceUnreadable(f"{shown}: cannot be parsed ({said})", hint) from None
+        raise SourceUnreadable(f"{shown}: cannot be parsed ({said})", hint, key="query") from None
     if len(found) != 1 or not isinstance(found[0], exp.Query):
-        raise SourceUnreadable(f"{shown}: is not one SELECT", hint)
+        raise SourceUnreadable(f"{shown}: is not one SELECT", hint, key="query")
     if found[0].find(exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock) is not None:
-        raise SourceUnreadable(f"{shown}: would change or lock what it reads", hint)
+        raise SourceUnreadable(f"{shown}: would change or lock what it reads", hint, key="query")
     return found[0]
 
 
@@ -271,10 +272,14 @@ def _select_of_table(shown: str, name: str, connection: Connection) -> exp.Query
     inspector, place = inspect(connection), schema or None
     schemas = inspector.get_schema_names()
     if place is not None and place not in schemas:
-        raise SourceUnreadable(f"{shown}: there is no schema `{place}`", near_name(place, schemas) or _LOOK)
+        raise SourceUnreadable(
+            f"{shown}: there is no schema `{place}`", near_name(place, schemas) or _LOOK, key="table"
+        )
     if not inspector.has_table(plain, schema=place):
         known = [*inspector.get_table_names(place), *inspector.get_view_names(place)]
-        raise SourceUnreadable(f"{shown}: there is no such table or view", near_name(plain, known) or _LOOK)
+        raise SourceUnreadable(
+            f"{shown}: there is no such table or view", near_name(plain, known) or _LOOK, key="table"
+        )
     with warnings.catch_warnings(category=exc.SAWarning, action="ignore"):  # a type it does not know is read as text
         columns = inspector.get_columns(plain, schema=place)
     kept = [str(one["name"]) for one in columns if not isinstance(one["type"], LargeBinary)]
