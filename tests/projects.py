@@ -94,8 +94,8 @@ class Brand:
         """Import the sources and compute nothing, which is quick."""
         at = (NOW + timedelta(days=day)).replace(tzinfo=None)
         with self.open() as project:
-            quarantine, assign = self.folder / "store" / "quarantine", project.store.ids.assign
-            return import_sources(project.definitions, project.lake, quarantine, assign, at)
+            quarantine = self.folder / "store" / "quarantine"
+            return import_sources(project.definitions, project.lake, quarantine, project.store, at)
 
     def imports(self, day: float = 0) -> list[dict[str, int]]:
         """Import the sources; return what became of each file's rows, zeros left out."""

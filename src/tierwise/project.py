@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.load import Definitions
@@ -16,10 +18,13 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.export import write_table
 from tierwise.engine.owner.local import LocalDesk, Perform
 from tierwise.engine.owner.requests import Callbacks
-from tierwise.engine.run import Progress
+from tierwise.engine.run import RESULTS, Progress
 from tierwise.engine.snapshot import Spine
-from tierwise.errors import Problem
+from tierwise.errors import Problem, UnknownName
 from tierwise.lake import Lake
+from tierwise.people.desk import Desk
+from tierwise.people.erase import Premises
+from tierwise.people.files import digest_of
 from tierwise.sources.collect import check_sources
 from tierwise.store import Actor, Run, Store
 from tierwise.verbs.asking import Asking, lake_table
@@ -96,6 +101,28 @@ class Project:
         """Return the store, opened when first needed."""
         return self._opened.store
 
+    @property
+    def people(self) -> Desk:
+        """Return the verbs about one person: find, show, export, erase; and those about the vault's keys."""
+        opened, premises = self._opened, Premises(self.folder, self.store, self.lake)
+        return Desk(premises, self.definitions.key_spaces, opened.clock, opened.actor, self._alone, self._computed)
+
+    @contextmanager
+    def _alone(self) -> Iterator[DuckEngine]:
+        """Open the engine's file for nobody else."""
+        self._desk.close()
+        with DuckEngine(self.folder / "engine" / "tierwise.duckdb") as engine:
+            yield engine
+
+    def _computed(self, customer_id: int) -> dict[str, Any] | None:
+        """Return a customer's row of the results."""
+        try:
+            rows = self._asking.table(RESULTS)
+        except UnknownName:
+            return None
+        found: list[dict[str, Any]] = rows.filter(pc.equal(rows["customer_id"], customer_id)).to_pylist()
+        return found[0] if found else None
+
     # -- check and plan ---------------------------------------------------------------------------------------------
 
     def check(self) -> list[Problem]:
@@ -138,6 +165,7 @@ class Project:
             BadRequest: when `as_of` cannot be understood, or there is no row yet to take it from.
             ProjectBusy: when another run is at work and `wait` is false.
         """
+        self.people.finish()
         return self._running.run(as_of, import_sources, progress, waiting, wait)
 
     # -- asking -----------------------------------------------------------------------------------------------------
@@ -182,7 +210,7 @@ class Project:
         """Say why one customer is in their tiers, what would move them up, and when time alone would move them.
 
         Args:
-            customer: the brand's number, or ``id:42``.
+            customer: the brand's number, an identifier such as a telephone number, or ``id:42``.
 
         Raises:
             UnknownName: when nobody has this number.
@@ -194,6 +222,8 @@ class Project:
         """Write a table to a ``.csv``, ``.xlsx`` or ``.parquet`` file that no spreadsheet can be tricked by."""
         rows = self.table(table)
         write_table(rows, to)
+        path = to.resolve()
+        self.store.exports.record(str(path), table, digest_of(path), self._opened.actor, self._opened.clock())
         return {"table": table, "to": str(to), "rows": rows.num_rows}
 
     def sql(self, query: str, limit: int | None = None) -> pa.Table:

@@ -19,6 +19,7 @@ from tests.projects import Brand, said
 from tests.servers import fresh_database
 from tierwise.definitions.sources import Source
 from tierwise.errors import SourceUnreadable
+from tierwise.sources.collect import native_types
 from tierwise.sources.databases import DatabaseOrigin
 
 SOURCE: Final = """\
@@ -181,13 +182,15 @@ def test_a_password_in_the_file_is_refused(shop: Brand) -> None:
     assert "password" in problem.message and "secretword" not in str(problem)
 
 
-def test_personal_columns_are_not_read(shop: Brand) -> None:
+def test_personal_columns_are_read_for_the_vault(shop: Brand) -> None:
     columns = {"order_id": "id", "phone": "customer"}
     found = origin(
         shop.folder / "data", table="orders", customer="id", streams={"orders": {"time": "paid_at", "columns": columns}}
     )
     reader = found.open()
-    assert "customer" in reader.columns and "customer" not in reader.schema.names
+    assert "customer" in reader.columns and "customer" in reader.schema.names
+    assert "customer" in native_types(reader, found.source), "as the text of its blind index"
+    assert native_types(reader, found.source)["customer"] == pa.string()
     found.close()
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,6 +15,7 @@ from tests.projects import NOW, Brand, counted, csv
 from tierwise.definitions.load import load
 from tierwise.lake import Lake
 from tierwise.sources.collect import import_sources
+from tierwise.store import Store
 
 Row = tuple[str, str, int]
 
@@ -80,16 +80,6 @@ class Plain:
                 self.known[name][key] = row
 
 
-def numbered() -> Callable[[pa.Table], pa.Table]:
-    known: dict[str, int] = {}
-
-    def assign(keys: pa.Table) -> pa.Table:
-        numbers = [known.setdefault(key, len(known) + 1) for key in keys["source_key"].to_pylist()]
-        return keys.append_column("source_record_id", pa.array(numbers, pa.int64()))
-
-    return assign
-
-
 def current(lake: Lake, name: str) -> list[tuple[str, int]]:
     """Return (id, amount) of the newest version of each row."""
     stored = lake.read(name)
@@ -109,18 +99,18 @@ rows = st.lists(st.tuples(st.sampled_from("123"), st.just("a"), st.integers(1, 3
 @example(files=[[("1", "a", 1), ("1", "a", 2), ("1", "a", 1), ("1", "a", 1)], [("1", "a", 1), ("1", "a", 2)]])
 @given(files=st.lists(rows, min_size=1, max_size=3))
 def test_fates_are_those_of_the_plain_rules(on_change: str, keyed: bool, files: list[list[Row]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/store.db") as store:
         source = SOURCE + f"on_change: {on_change}\n" + ("row_key: id\n" if keyed else "")
         brand = Brand(
             Path(folder), {"sources/rows.yaml": source, "definitions/empty.yaml": "tags: {n: count(orders)}\n"}
         )
         definitions, problems = load(brand.folder)
         assert definitions is not None and not problems
-        lake, plain, assign = Lake(brand.folder / "lake"), Plain(on_change, keyed), numbered()
+        lake, plain = Lake(brand.folder / "lake"), Plain(on_change, keyed)
         for number, file in enumerate(files):
             text = csv("id,customer,time,amount,n", *(f"{i},{c},2026-01-02,{amount}," for i, c, amount in file))
             brand.write({"data/rows.csv": text + "\n" * number})  # blank lines: never the same file twice
-            (report,) = import_sources(definitions, lake, Path(folder) / "q", assign, NOW.replace(tzinfo=None))
+            (report,) = import_sources(definitions, lake, Path(folder) / "q", store, NOW.replace(tzinfo=None))
             assert counted(report.as_json()) == plain.read(file)
             for name, known in plain.known.items():
                 assert current(lake, name) == sorted((row[0], row[2]) for row in known.values())

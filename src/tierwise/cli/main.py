@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from tierwise.cli import asking, jobs, making, running, storing
+from tierwise.cli import asking, jobs, making, people, running, storing
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
@@ -29,6 +29,7 @@ running.register(app)
 asking.register(app)
 jobs.register(app)
 storing.register(app)
+people.register(app)
 
 
 @app.callback()

@@ -52,10 +52,12 @@ def _report(context: Context, report: dict[str, Any]) -> None:
     unchanged = len(report["imports"]) - len(imports)
     if unchanged:
         context.say(context.word(f"{unchanged} 个文件没有变化", f"{unchanged} files unchanged"))
-    withheld = sorted({column for one in imports for column in one["personal_columns_not_loaded"]})
-    if withheld:
-        words = context.word("个人信息列未载入：", "personal columns not loaded: ")
-        context.say(words + ", ".join(withheld))
+    personal = sorted({column for one in imports for column in one["personal_columns"]})
+    if personal:
+        words = context.word(
+            "个人信息列已加密存入个人信息保险库：", "personal columns, encrypted in the people vault: "
+        )
+        context.say(words + ", ".join(personal))
     if report["refunds_without_order"]:
         n = report["refunds_without_order"]
         context.say(context.word(f"{n:,} 笔退款没有指明已知订单", f"{n:,} refunds name no known order and change none"))

@@ -55,6 +55,11 @@ class Definitions:
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def key_spaces(self) -> tuple[str, ...]:
+        """Return the key spaces of the sources: whose numbers a customer may be named by."""
+        return tuple(dict.fromkeys(source.key_space for source in self.sources.values()))
+
+    @property
     def digest(self) -> str:
         """Return the hash of what is declared; every answer names it. When something is run changes no answer."""
         whole: dict[str, Any] = {

@@ -239,6 +239,7 @@ class Source(Form):
                 role = form.role or (name if name in PERSONAL_ROLES and stream not in ("products", "stores") else None)
                 if role is not None:
                     found[form.value] = role
-        if self.customer is not None and self.customer.role is not None:
-            found[self.customer.value] = self.customer.role
+        for customer in (self.customer, *(mapping.customer for mapping in self.streams.values())):
+            if customer is not None and customer.role is not None:
+                found[customer.value] = customer.role
         return found

@@ -132,6 +132,21 @@ class Lake:
         paths = self.paths(table, up_to)
         return pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default") if paths else None
 
+    def replace_file(self, path: Path, draft: Path) -> None:
+        """Put another file in the place of one, all at once: only an erased person's rows are ever taken out so."""
+        _sync(draft)
+        os.replace(draft, path)
+        _sync(path.parent)
+
+    def correct_counts(self) -> None:
+        """Make the manifests say how many rows their files have, after files were replaced."""
+        for entry in self.entries():
+            files = tuple(
+                LakeFile(one.table, one.path, pq.read_metadata(self.folder / one.path).num_rows) for one in entry.files
+            )
+            if files != entry.files:
+                self._write(Entry(entry.number, entry.kind, files, entry.about))
+
     def sweep(self) -> None:
         """Remove drafts of writers that died."""
         shutil.rmtree(self.folder / "drafts", ignore_errors=True)

@@ -24,6 +24,8 @@ from tierwise.sources.mapping import Mapping_, map_source
 from tierwise.sources.origins import origins_of
 from tierwise.sources.records import Reader
 from tierwise.sources.withdraw import files_of, superseded
+from tierwise.store import Store
+from tierwise.store.identifiers import CANONICAL
 
 __all__ = [
     "check_sources",
@@ -34,9 +36,15 @@ __all__ = [
 ]
 
 
-def native_types(reader: Reader) -> dict[str, pa.DataType]:
-    """Return the columns a reader yields with their types: texts of a CSV file, native ones of Parquet."""
-    return {field.name: _plain(field.type) for field in reader.schema}
+def native_types(reader: Reader, source: Source) -> dict[str, pa.DataType]:
+    """Return the columns an import works with and their types: texts of a CSV file, native ones of Parquet.
+
+    A personal column is not among them, except that of an identifier, which is a text: its blind index.
+    """
+    personal = source.personal()
+    found = {field.name: _plain(field.type) for field in reader.schema if field.name not in personal}
+    there = {name: pa.string() for name in reader.schema.names if personal.get(name) in CANONICAL}
+    return {name: (found | there)[name] for name in reader.schema.names if name in found or name in there}
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -69,8 +77,8 @@ def _mapped(
     reader: Reader,
 ) -> Mapping_:
     """Map a source onto an open file; a personal column the file does not have is a problem, for what else is one?"""
-    mapping = map_source(name, source, definitions, streams, native_types(reader))
-    hint = "a personal column is named as it stands in the file, so that it can be left unread"
+    mapping = map_source(name, source, definitions, streams, native_types(reader, source))
+    hint = "a personal column is named as it stands in the file, so that nothing else of the file reads it"
     missing = tuple(
         Problem("source", f"{source.origin}: there is no column `{column}`", _place(definitions, name, column), hint)
         for column in source.personal()
@@ -102,13 +110,15 @@ def source_hash(source: Source, definitions: Definitions) -> str:
     """Return the hash of everything declared that decides what a file's rows become."""
     settings = definitions.settings
     streams = {name: form.model_dump(mode="json", exclude_defaults=True) for name, form in definitions.streams.items()}
-    said = [
+    said: list[Any] = [
         source.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         settings.timezone,
         settings.currency,
         settings.earliest,
         streams,
     ]
+    if source.personal():  # read before there was a vault, they have to be read again
+        said.append("personal columns are kept in the vault")
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -128,11 +138,19 @@ def import_sources(
     definitions: Definitions,
     lake: Lake,
     quarantine: Path,
-    assign: Callable[[pa.Table], pa.Table],
+    store: Store,
     received_at: datetime,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> list[ImportReport]:
     """Import every file that is new or changed, or whose source is declared otherwise than when it was read.
+
+    Args:
+        definitions: what is declared.
+        lake: where accepted rows go.
+        quarantine: the folder of the quarantine's files.
+        store: gives customers their numbers and keeps what is personal.
+        received_at: when it is read, naive UTC.
+        progress: called with (what is being done, files done, files in all).
 
     Raises:
         DefinitionsInvalid: when a source does not fit its file; files before it stay imported.
@@ -168,7 +186,7 @@ def import_sources(
                 remapped=otherwise, earlier=tuple(entry.number for entry in earlier), superseded=again,
             )  # fmt: skip
             reading = _reading(progress, f"import {name}: {origin.shown}", index, len(origins))
-            reports.append(import_file(work, origin.shown, reader, lake, quarantine, assign, reading))
+            reports.append(import_file(work, origin.shown, reader, lake, quarantine, store, reading))
     lake.sweep()
     return reports
 

@@ -38,6 +38,7 @@ REASONS: Final = {
     "negative": "An order's or a refund's amount is below zero.",
     "unknown_currency": "The row's currency has no declared rate.",
     "no_stream": "No stream of the source takes the row.",
+    "erased": "The row is about somebody who was erased; its text is not kept.",
     "changed": "A row with this key was read before with other content, and `on_change` is quarantine.",
 }
 

@@ -91,8 +91,8 @@ class DatabaseOrigin:
             select = self._select()
             statement = select.sql(dialect=self._dialect)
             fields = self._fields(select.copy().limit(0, copy=False).sql(dialect=self._dialect))
-        decimal, personal = self.source.numbers.decimal, self.source.personal()
-        return TableReader(self.shown, fields, lambda: self._chunks(statement), decimal, personal)
+        decimal = self.source.numbers.decimal
+        return TableReader(self.shown, fields, lambda: self._chunks(statement), decimal)
 
     def close(self) -> None:
         """Let go of the connection and its snapshot."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,13 @@ from tierwise.engine.sql import cast, coalesce, col, equals, literal, null, numb
 from tierwise.lake import Lake
 from tierwise.sources.fates import REFUSED, Fates
 from tierwise.sources.mapping import MappedStream, Mapping_
+from tierwise.sources.personal import personal_columns
 from tierwise.sources.quarantine import Quarantine
 from tierwise.sources.records import Reader
-from tierwise.sources.staging import Personal, Staging
+from tierwise.sources.staging import Staging
 from tierwise.sources.statements import RowStatements, missing, named, subquery
 from tierwise.sources.withdraw import gone, withdrawn
+from tierwise.store import Store
 
 __all__ = ["FileImport", "ImportReport", "import_file"]
 
@@ -37,6 +39,7 @@ class ImportReport:
     """What became of a file's rows; ``rows_read = new + replaced + duplicate + quarantined``, always.
 
     `withdrawn` rows are none of the file's: rows it brought when its source was declared otherwise, and no longer does.
+    `personal_columns` are the file's columns that went to the people vault.
     """
 
     source: str
@@ -51,7 +54,7 @@ class ImportReport:
     blank_lines: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     encoding: str = ""
-    personal_columns_not_loaded: list[str] = field(default_factory=list)
+    personal_columns: list[str] = field(default_factory=list)
     state: str = "imported"
 
     def as_json(self) -> dict[str, Any]:
@@ -86,9 +89,8 @@ def import_file(
     reader: Reader,
     lake: Lake,
     quarantine: Path,
-    assign: Callable[[pa.Table], pa.Table],
+    store: Store,
     progress: Callable[[int], None] = lambda rows: None,
-    personal: Personal | None = None,
 ) -> ImportReport:
     """Read a file into the lake.
 
@@ -98,18 +100,17 @@ def import_file(
         reader: the open file.
         lake: where accepted rows go.
         quarantine: folder of the quarantine files.
-        assign: gives (key_space, source_key) their source_record_id, see the store.
+        store: gives customers their source records and keeps what is personal.
         progress: called with the rows read so far; what it raises ends the import, and nothing has been imported then.
-        personal: keeps the file's personal columns, if the reader reads them.
 
     Raises:
         SourceUnreadable: when the file turns out to be unreadable half-way; nothing of it has been imported then.
     """
     import_id = lake.version + 1
     draft = lake.draft(f"import-{import_id}")
-    refused = Quarantine(quarantine, work.name, shown, import_id, work.received_at)
+    refused = Quarantine(quarantine, work.name, shown, import_id, work.received_at, store.originals)
     with DuckEngine(None, memory_limit_mb=_MEMORY_MB, spill=draft / "spill") as engine:
-        return _Import(work, reader, lake, refused, assign, engine, import_id, draft, personal).run(shown, progress)
+        return _Import(work, reader, lake, refused, store, engine, import_id, draft).run(shown, progress)
 
 
 class _Import:
@@ -119,24 +120,25 @@ class _Import:
         reader: Reader,
         lake: Lake,
         quarantine: Quarantine,
-        assign: Callable[[pa.Table], pa.Table],
+        store: Store,
         engine: DuckEngine,
         import_id: int,
         draft: Path,
-        personal: Personal | None,
     ) -> None:
         self.work, self.reader, self.lake, self.quarantine = work, reader, lake, quarantine
-        self.assign, self.engine, self.import_id, self.draft = assign, engine, import_id, draft
-        self.personal = personal
+        self.store, self.engine, self.import_id, self.draft = store, engine, import_id, draft
+        self.personal = personal_columns(work.mapping, store.people, work.received_at.replace(tzinfo=UTC))
         statements = RowStatements(work.source, work.mapping, work.definitions.settings, work.received_at)
         for name, body in statements.clock.macros().items():
             engine.define(name, body)
         self.streams = statements.streams
-        self.staging = Staging(engine, statements, work.mapping, reader, quarantine, personal)
+        self.staging = Staging(
+            engine, statements, work.mapping, reader, quarantine, store.erasures.refusals(), self.personal
+        )
 
     def run(self, shown: str, progress: Callable[[int], None]) -> ImportReport:
         work = self.work
-        self.report = report = ImportReport(work.name, shown, personal_columns_not_loaded=sorted(work.mapping.personal))
+        self.report = report = ImportReport(work.name, shown, personal_columns=sorted(work.mapping.personal))
         report.rows_read = self.staging.run(progress)
         report.blank_lines = self.reader.blank_lines
         report.encoding = self.reader.encoding_name
@@ -205,7 +207,7 @@ class _Import:
             found = self.engine.arrow(keys).column("customer_key")
             spaces = pa.array([self.work.source.key_space] * len(found), pa.string())
             if len(found):
-                assigned = self.assign(pa.table({"key_space": spaces, "source_key": found}))
+                assigned = self.store.ids.assign(pa.table({"key_space": spaces, "source_key": found}))
         self.engine.register("assigned$", assigned.select(["source_key", "source_record_id"]))
 
     def owners(self) -> exp.Expression:

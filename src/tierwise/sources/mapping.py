@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import pyarrow as pa
 
@@ -19,13 +20,21 @@ from tierwise.definitions.sources import ColumnForm, Source, StreamMapping
 from tierwise.definitions.streams import CUSTOMERS, PERSONAL_ROLES, Stream
 from tierwise.errors import Problem, near_name
 from tierwise.sources.convert import kind_of_arrow
+from tierwise.store.identifiers import CANONICAL
 
-__all__ = ["MappedStream", "Mapping_", "map_source"]
+__all__ = ["INDEX_SUFFIX", "MappedStream", "Mapping_", "map_source"]
+
+#: What the lake calls the blind index of a personal field: the field's name with this behind it.
+INDEX_SUFFIX: Final = "_index"
 
 
 @dataclass(frozen=True)
 class MappedStream:
-    """One stream of a source, its expressions checked against the file."""
+    """One stream of a source, its expressions checked against the file.
+
+    `personal` are the fields that go to the people vault, each with the file's column and its role; what identifies
+    leaves its blind index in `columns`, as ``<field>_index``.
+    """
 
     stream: Stream
     where: Expr | None
@@ -34,6 +43,7 @@ class MappedStream:
     customer: Expr | None
     columns: Mapping[str, tuple[Expr, Kind, tuple[str, ...]]]
     row_key: tuple[str, ...]
+    personal: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,14 +104,7 @@ class _Mapper:
             self.has(source.currency.column, "currency.column")
         customer = None
         if source.customer is not None:
-            if source.customer.role is not None:
-                self.report(
-                    "not-yet",
-                    "a customer known by personal data needs the people vault, which comes later",
-                    "customer",
-                    "map the brand's own customer number",
-                )
-            customer = self.value(source.customer, "customer")
+            customer = self.customer(source.customer, "customer")
         exclude = {name: self.condition(text, f"exclude.{name}") for name, text in source.exclude.items()}
         mapped = []
         for stream_name, mapping in source.streams.items():
@@ -137,18 +140,19 @@ class _Mapper:
         )
 
     def has(self, column: str, path: str) -> bool:
+        if column in self.personal:
+            where = "which only the people vault keeps"
+            self.report("source", f"`{column}` holds personal data, {where}", path, "name another column")
+            return False
         if column in self.native:
             return True
-        if column in self.personal:
-            self.report("source", f"`{column}` holds personal data, which is not loaded", path, "name another column")
-            return False
         self.report("source", f"there is no column `{column}`", path, near_name(column, self.native))
         return False
 
     def stream(self, stream: Stream, mapping: StreamMapping, customer: Expr | None) -> MappedStream:
         path = f"streams.{stream.name}"
         if mapping.customer is not None:
-            customer = self.value(mapping.customer, f"{path}.customer")
+            customer = self.customer(mapping.customer, f"{path}.customer")
         elif stream.customer and self.source.customer is None:
             self.report(
                 "source",
@@ -168,9 +172,15 @@ class _Mapper:
                     f"map it: `columns: {{{required}: …}}`",
                 )
         columns: dict[str, tuple[Expr, Kind, tuple[str, ...]]] = {}
+        personal: dict[str, tuple[str, str]] = {}
         for target, form in mapping.columns.items():
-            if form.role is not None or (target in PERSONAL_ROLES and stream.customer):
-                continue  # personal: not read from the file at all
+            role = form.role or (target if target in PERSONAL_ROLES and stream.customer else None)
+            if role is not None:
+                if self.keeps(stream, mapping, target, form, role):
+                    personal[target] = (form.value, role)
+                    if role in CANONICAL:
+                        columns[f"{target}{INDEX_SUFFIX}"] = (ColumnOf(form.value, kind=TEXT), TEXT, ())
+                continue
             known = stream.column(target)
             expr = self.value(form, f"{path}.columns.{target}")
             if known is not None and expr is not None and self.fits(expr, known.kind, f"{path}.columns.{target}"):
@@ -183,7 +193,34 @@ class _Mapper:
         for column in mapping.row_key:
             self.has(column, f"{path}.row_key")
         time_formats = self.formats(mapping.time) if mapping.time is not None else ()
-        return MappedStream(stream, where, time, time_formats, customer if stream.customer else None, columns, row_key)
+        known_by = mapping.customer or self.source.customer
+        if known_by is not None and known_by.role is not None and stream.customer:
+            personal["customer"] = (known_by.value, known_by.role)
+        who = customer if stream.customer else None
+        return MappedStream(stream, where, time, time_formats, who, columns, row_key, personal)
+
+    def customer(self, form: ColumnForm, path: str) -> Expr | None:
+        """Return who a row is about; somebody known by personal data is known by its blind index."""
+        if form.role is None:
+            return self.value(form, path)
+        if form.role not in CANONICAL:
+            what = f"a customer cannot be known by `{form.role}`, which two people may share"
+            self.report("source", what, path, f"map the brand's own customer number, or one of {', '.join(CANONICAL)}")
+            return None
+        return ColumnOf(form.value, kind=TEXT) if form.value in self.native else None  # an absent one is reported
+
+    def keeps(self, stream: Stream, mapping: StreamMapping, target: str, form: ColumnForm, role: str) -> bool:
+        """Whether a personal column can go to the vault."""
+        path = f"streams.{stream.name}.columns.{target}"
+        if not stream.customer:
+            what = f"`{stream.name}` has no customers, so nobody's vault can keep `{target}`"
+            self.report("source", what, path, "leave it out")
+            return False
+        if role in CANONICAL and f"{target}{INDEX_SUFFIX}" in mapping.columns:
+            what = f"`{target}{INDEX_SUFFIX}` is the name of the blind index of `{target}`"
+            self.report("source", what, f"streams.{stream.name}.columns.{target}{INDEX_SUFFIX}", "give it another name")
+            return False
+        return form.value in self.native or role not in CANONICAL
 
     def formats(self, form: ColumnForm) -> tuple[str, ...]:
         return form.formats or self.source.formats.get(form.value, ())

@@ -38,7 +38,7 @@ class Origin(Protocol):
         """Return a hash that differs whenever the content does."""
 
     def open(self) -> Reader:
-        """Return a reader of it, without its personal columns."""
+        """Return a reader of it."""
 
     def close(self) -> None:
         """Let go of what was opened."""
@@ -87,12 +87,12 @@ class FileOrigin:
 
 
 def open_file(path: Path, source: Source) -> Reader:
-    """Open a file of a source, without its personal columns.
+    """Open a file of a source.
 
     Raises:
         SourceUnreadable: when it cannot be read.
     """
-    personal, name = source.personal(), unpacked_name(path)
+    name = unpacked_name(path)
     workbook = name.endswith(WORKBOOK_ENDINGS)
     if path.suffix.lower() in (".zip", ".gz") and (workbook or name.endswith((".parquet", ".pq", ".zip", ".gz"))):
         raise SourceUnreadable(f"{path}: a {name.rpartition('.')[2]} file is not read packed", "unpack it")
@@ -103,21 +103,15 @@ def open_file(path: Path, source: Source) -> Reader:
         layout = SheetLayout(
             sheet, source.skip_lines, source.header, source.columns, source.numbers.decimal, formats, source.missing
         )
-        return read_workbook(path, layout, batch_rows=_BATCH_ROWS, without=personal)
+        return read_workbook(path, layout, batch_rows=_BATCH_ROWS)
     if name.endswith((".parquet", ".pq")):
-        whole = read_parquet(path, batch_rows=_BATCH_ROWS)
-        columns = [column for column in whole.columns if column not in personal]
-        return whole if columns == [*whole.columns] else read_parquet(path, columns, batch_rows=_BATCH_ROWS)
+        return read_parquet(path, batch_rows=_BATCH_ROWS)
     if name.endswith(JSON_ENDINGS):
-        return read_json_lines(
-            path, encoding=source.encoding, decimal=source.numbers.decimal, batch_rows=_BATCH_ROWS, without=personal
-        )
+        return read_json_lines(path, encoding=source.encoding, decimal=source.numbers.decimal, batch_rows=_BATCH_ROWS)
     dialect = CsvDialect(
         source.delimiter, source.quote, source.header, source.encoding, source.skip_lines, source.columns
     )
-    reader = read_csv(path, dialect, batch_rows=_BATCH_ROWS)
-    columns = [column for column in reader.columns if column not in personal]
-    return reader if columns == [*reader.columns] else read_csv(path, dialect, columns=columns, batch_rows=_BATCH_ROWS)
+    return read_csv(path, dialect, batch_rows=_BATCH_ROWS)
 
 
 def _formats(source: Source) -> Mapping[str, tuple[str, ...]]:

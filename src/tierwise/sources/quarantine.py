@@ -1,14 +1,16 @@
-"""The quarantine of one import: rows that were refused, with line, column, reason and original text, as one file."""
+"""The quarantine of one import: rows that were refused, with line, column, reason and encrypted text, as one file."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tierwise.store import Originals
 
 __all__ = ["QUARANTINE", "Quarantine"]
 
@@ -21,7 +23,7 @@ QUARANTINE: Final = pa.schema(
         ("column", pa.string()),
         ("reason", pa.string()),
         ("detail", pa.string()),
-        ("original", pa.string()),
+        ("sealed", pa.binary()),
         ("import_id", pa.int64()),
         ("received_at", pa.timestamp("us")),
     ]
@@ -42,17 +44,26 @@ class Quarantine:
         file: what the file is called in reports.
         import_id: the number of the import.
         received_at: when the file is read, naive UTC.
+        originals: encrypts the original texts.
     """
 
-    def __init__(self, folder: Path, source: str, file: str, import_id: int, received_at: datetime) -> None:
+    def __init__(
+        self, folder: Path, source: str, file: str, import_id: int, received_at: datetime, originals: Originals
+    ) -> None:
+        self._originals = originals
         self.reasons: Counter[str] = Counter()
         self._folder, self._name = folder, f"{import_id:08d}"
-        self._about = {"source": source, "file": file, "import_id": import_id, "received_at": received_at}
+        self._about: dict[str, Any] = {
+            "source": source,
+            "file": file,
+            "import_id": import_id,
+            "received_at": received_at,
+        }
         self._held: list[dict[str, Any]] = []
         self._writer: pq.ParquetWriter | None = None
 
-    def add(self, line: int, column: str | None, reason: str, original: str, detail: str = "") -> None:
-        """Take in one row."""
+    def add(self, line: int, column: str | None, reason: str, original: str | None, detail: str = "") -> None:
+        """Take in one row; without an original, there is none that may be kept."""
         self.reasons[reason] += 1
         row = {"line": line, "column": column, "reason": reason, "detail": detail, "original": original}
         self._held.append(self._about | row)
@@ -75,5 +86,8 @@ class Quarantine:
         if self._writer is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._draft, QUARANTINE, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(self._held, schema=QUARANTINE))
+        at = self._about["received_at"].replace(tzinfo=UTC)
+        sealed = self._originals.seal(self._about["import_id"], [row["original"] for row in self._held], at)
+        rows = [row | {"sealed": text} for row, text in zip(self._held, sealed, strict=True)]
+        self._writer.write_table(pa.Table.from_pylist(rows, schema=QUARANTINE))
         self._held.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
@@ -12,13 +13,18 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from tierwise.engine.backends.duckdb.engine import DuckEngine
-from tierwise.engine.sql import col, number
-from tierwise.sources.mapping import Mapping_
+from tierwise.engine.sql import col, number, text
+from tierwise.sources.mapping import INDEX_SUFFIX, Mapping_
 from tierwise.sources.quarantine import Quarantine
 from tierwise.sources.records import CsvReader, RawBatch, Reader
 from tierwise.sources.statements import RAW, SEPARATOR, STAGED, RowStatements, named, present
+from tierwise.store import Refusals
+from tierwise.store.identifiers import CANONICAL
 
-__all__ = ["BLANKS", "Personal", "Staging"]
+__all__ = ["BLANKS", "ERASED", "Personal", "Staging"]
+
+#: Why a row of somebody who was erased is quarantined.
+ERASED: Final = "erased"
 
 #: What a blank cell is made of, and what surrounds a value without being a part of it.
 BLANKS: Final = " \t\r\n\u3000\u00a0"
@@ -27,7 +33,8 @@ _ROWS: Final = 262_144
 _BYTES: Final = 64 << 20
 #: The engine reads Arrow rows with one thread for each so many.
 _CHUNK: Final = 32_768
-_WITHHELD: Final = "(withheld: the file has personal columns)"
+#: What stands between the words of a record that could not be split.
+_BETWEEN: Final = re.compile(r"[,;|\t\n\"'{}\[\]:]+")
 
 
 class Personal(Protocol):
@@ -53,7 +60,8 @@ class Staging:
         mapping: what the file's columns are mapped to.
         reader: the open file.
         quarantine: takes the refused rows.
-        personal: keeps the personal columns; without it they are not read.
+        refusals: whose rows are refused because they were erased.
+        personal: keeps the personal columns, if there are any.
     """
 
     def __init__(
@@ -63,10 +71,13 @@ class Staging:
         mapping: Mapping_,
         reader: Reader,
         quarantine: Quarantine,
+        refusals: Refusals,
         personal: Personal | None = None,
     ) -> None:
         self.engine, self.statements, self.mapping, self.reader = engine, statements, mapping, reader
-        self.quarantine, self.personal = quarantine, personal
+        self.quarantine, self.refusals, self.personal = quarantine, refusals, personal
+        self.key_space = statements.source.key_space
+        self.known_by = _known_by(statements)
         self.select = statements.staged()
         self.keyless = any(stream.keyless for stream in statements.streams)
         self.rows_read = 0
@@ -87,15 +98,33 @@ class Staging:
         for batch in batches:
             self.rows_read += batch.records
             for reject in batch.rejects:
-                original = _WITHHELD if self.mapping.personal else reject.text
-                self.quarantine.add(reject.line, reject.column, reject.reason, original, reject.detail)
+                if self.refusals and self.refusals.of_texts(self.key_space, _words(reject.text)):
+                    self.quarantine.add(reject.line, None, ERASED, None)
+                else:
+                    detail = "" if reject.column in self.mapping.personal else reject.detail  # it may quote the value
+                    self.quarantine.add(reject.line, reject.column, reject.reason, reject.text, detail)
             covered = batch.table if self.personal is None else self.personal.conceal(batch.table, batch.lines)
             tables.append(covered.select([name for name in self.mapping.native if name in covered.column_names]))
         lines = pa.chunked_array([batch.lines for batch in batches], pa.int64())
         if not len(lines):
             return
         self.stage(pa.concat_tables(tables), lines)
+        if self.refusals:
+            self.bar(lines[0].as_py())
         self.refuse(batches, lines)
+
+    def bar(self, first: int) -> None:
+        """Refuse the rows of people who were erased, from a line on, whatever else is wrong with them."""
+        for column, role in self.known_by.items():
+            mine = exp.GTE(this=col("line$"), expression=number(first))
+            there = exp.select(col(column)).distinct().from_(named(STAGED)).where(mine).where(present(col(column)))
+            values = [str(row[0]) for row in self.engine.rows(there)]
+            barred = self.refusals.of_indexes(role, values) if role else self.refusals.of_keys(self.key_space, values)
+            if barred:
+                whose = exp.In(this=col(column), expressions=[text(value) for value in sorted(barred)])
+                change = exp.EQ(this=col("problem$"), expression=text(f"{SEPARATOR}{ERASED}"))
+                where = exp.Where(this=exp.And(this=whose, expression=mine.copy()))
+                self.engine.execute(exp.Update(this=named(STAGED), expressions=[change], where=where))
 
     def stage(self, rows: pa.Table, lines: pa.Array | pa.ChunkedArray) -> None:
         """Add rows to the table; they are copied nowhere before."""
@@ -125,17 +154,16 @@ class Staging:
         found = dict(self.engine.rows(wrong))
         for line, original in self.originals(batches, pa.array(found, pa.int64())):
             column, _, reason = found[line].rpartition(SEPARATOR)
-            self.quarantine.add(line, column or None, reason, original)
+            self.quarantine.add(line, column or None, reason, None if reason == ERASED else original)
 
     def originals(self, batches: list[RawBatch], lines: pa.Int64Array) -> Iterator[tuple[int, str]]:
-        """Yield the rows as they were, of a file with personal columns only the other columns."""
+        """Yield the rows as they were."""
         for batch in batches if len(lines) else ():
             indices = pc.indices_nonzero(pc.is_in(batch.lines, value_set=lines))
-            if isinstance(self.reader, CsvReader) and not self.mapping.personal:
+            if isinstance(self.reader, CsvReader):
                 texts: Iterable[str] = map(batch.text_of, indices.to_pylist())
             else:
-                shown = [name for name in batch.table.column_names if name not in self.mapping.personal]
-                rows = batch.table.select(shown).take(indices).to_pylist()
+                rows = batch.table.take(indices).to_pylist()
                 texts = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
             yield from zip(batch.lines.take(indices).to_pylist(), texts, strict=True)
 
@@ -143,6 +171,22 @@ class Staging:
         """Read the file once more for the original text of some lines."""
         for batch in self.reader:
             yield from self.originals([batch], lines)
+
+
+def _known_by(statements: RowStatements) -> dict[str, str]:
+    """Return the columns of ``staged$`` by which people are known: an identifier's role, nothing for their numbers."""
+    found: dict[str, str] = {}
+    for stream in statements.streams:
+        roles = {f"{name}{INDEX_SUFFIX}": role for name, (_, role) in stream.mapped.personal.items()}
+        for name, value in stream.values.items():
+            if isinstance(value, exp.Column) and (name == "customer_key" or roles.get(name) in CANONICAL):
+                found.setdefault(value.name, roles.get(name, ""))
+    return found
+
+
+def _words(text_: str) -> list[str]:
+    """Return what may be a number or an identifier in a record that could not be split."""
+    return [word for part in _BETWEEN.split(text_) if (word := part.strip())]
 
 
 def _ahead(batches: Iterator[RawBatch]) -> Iterator[RawBatch]:

@@ -165,8 +165,7 @@ class RowStatements:
         """Return a row's key: the declared columns, or a hash of all that is read, as 16 bytes."""
         if mapped.row_key:
             return fn("concat_ws", text("|"), *(_or_empty(self.raw(column)) for column in mapped.row_key))
-        read = [name for name in self.mapping.native if name not in self.mapping.personal]
-        parts = [_or_empty(col(self.untrimmed[name], "r")) for name in read]
+        parts = [_or_empty(col(self.untrimmed[name], "r")) for name in self.mapping.native]
         return cast(fn("md5", fn("concat_ws", text(SEPARATOR), *parts)), "UUID")
 
     # -- judging ----------------------------------------------------------------------------------------------------

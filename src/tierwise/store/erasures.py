@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from tierwise.store.actors import Actor
+from tierwise.store.actors import SYSTEM, Actor
+from tierwise.store.audit import note
 from tierwise.store.identifiers import CANONICAL, canonical
 from tierwise.store.personal import PERSONAL
 from tierwise.store.schema import (
@@ -110,8 +111,8 @@ class Erasures:
             rows = connection.execute(chosen.order_by(source_records.c.source_record_id)).all()
         return [(space, key) for space, key in rows]
 
-    def begin(self, customer_id: int, actor: Actor, at: datetime) -> int:
-        """Record that a customer is being erased, with the tombstones; return the erasure's number.
+    def begin(self, customer_id: int, actor: Actor, at: datetime, receipt: Mapping[str, Any] | None = None) -> int:
+        """Record that a customer is being erased, with the tombstones and what is to be destroyed; return its number.
 
         An identifier that somebody else has too (a family's telephone) gets no tombstone: it would refuse the others.
         """
@@ -125,7 +126,8 @@ class Erasures:
                 return int(found)
             erasure_id = take(connection, "erasure_id")
             row = {"erasure_id": erasure_id, "customer_id": customer_id, "state": "begun", "actor": str(actor)}
-            connection.execute(insert(erasures).values(**row, begun_at=at))
+            connection.execute(insert(erasures).values(**row, begun_at=at, receipt=receipt))
+            note(connection, at, actor, "person.erase", f"customer:{customer_id}", {"erasure_id": erasure_id})
             digests = {hashed(_of_key(space, key)) for space, key in keys}
             digests |= {hashed(_of_index(role, index)) for role, index in _own_indexes(connection, records)}
             there = set(
@@ -140,9 +142,8 @@ class Erasures:
         """Destroy the keys and rows of the records, in one transaction; return how many rows of each table went."""
         gone: dict[str, int] = {}
         with self._transactions.write() as connection:
-            customer_id = connection.execute(
-                select(erasures.c.customer_id).where(erasures.c.erasure_id == erasure_id)
-            ).scalar_one()
+            mine_now = select(erasures.c.customer_id, erasures.c.receipt).where(erasures.c.erasure_id == erasure_id)
+            customer_id, planned = connection.execute(mine_now).one()
             for personal in PERSONAL:
                 if personal.by == "path":
                     continue  # the file goes first, and its row with it
@@ -155,7 +156,7 @@ class Erasures:
                 emptied = update(table).where(mine).values(dict.fromkeys(personal.columns))
                 done = connection.execute(delete(table).where(mine) if personal.erase == "row" else emptied)
                 gone[personal.table] = done.rowcount
-            receipt = {**receipt, "store": gone}
+            receipt = {**(planned or {}), **receipt, "store": gone}
             change = update(erasures).where(erasures.c.erasure_id == erasure_id)
             connection.execute(change.values(state="destroyed", receipt=receipt))
         return gone
@@ -165,7 +166,8 @@ class Erasures:
         self._transactions.shrink([*(one.table for one in PERSONAL), identities.name])
         change = update(erasures).where(erasures.c.erasure_id == erasure_id, erasures.c.state == "destroyed")
         with self._transactions.write() as connection:
-            connection.execute(change.values(state="done", ended_at=at))
+            if connection.execute(change.values(state="done", ended_at=at)).rowcount:
+                note(connection, at, SYSTEM, "person.erased", f"erasure:{erasure_id}")
         return self.get(erasure_id)
 
     def get(self, erasure_id: int) -> Erasure:

@@ -68,6 +68,14 @@ class Originals:
         with self._transactions.write() as connection:
             connection.execute(change.values(wrapped=wrapped, master_id=master_id))
 
+    def opens(self, import_id: int, sealed: Sequence[bytes | None]) -> bool:
+        """Say whether the import's key is the one that encrypted these texts."""
+        try:
+            self.open(import_id, sealed)
+        except VaultLocked:
+            return False
+        return self._key(import_id) is not None
+
     def purge(self, now: datetime) -> list[int]:
         """Destroy the keys of imports older than 90 days; return their numbers."""
         old = import_keys.c.received_at < now - timedelta(days=KEPT_DAYS)

@@ -25,6 +25,8 @@ from tierwise.engine.run import RESULTS, stale_streams
 from tierwise.engine.snapshot import Snapshot, Spine
 from tierwise.engine.standing import STATE, Standing
 from tierwise.errors import BadRequest, UnknownName, near_name
+from tierwise.people.person import find_customer
+from tierwise.people.refused import with_originals
 from tierwise.sources.collect import pending
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.running import inputs_of, rows_version
@@ -175,15 +177,7 @@ class Asking:
         return Evaluator(self.opened.engine, catalogue, source_of(catalogue), snapshot)
 
     def _customer(self, customer: str) -> int:
-        found = self.opened.store.ids.find(customer)
-        if not found:
-            raise UnknownName(f"there is no customer `{customer}`", "use the brand's customer number, or id:42")
-        if len(found) > 1:
-            raise BadRequest(
-                f"`{customer}` is the number of {len(found)} customers",
-                "name one: " + ", ".join(f"id:{i}" for i in found),
-            )
-        return int(found[0])
+        return find_customer(self.opened.store, customer, self.opened.definitions.key_spaces)
 
 
 def lake_table(opened: Opened, name: str) -> pa.Table | None:
@@ -210,6 +204,7 @@ def _quarantined(opened: Opened) -> pa.Table:
     paths = [opened.quarantine / f"{number:08d}.parquet" for number in sorted(newest.values())]
     found = [pq.read_table(path) for path in paths if path.is_file()]
     names = ("source", "file", "line", "column", "reason", "detail", "original", "import_id", "received_at")
+    found = [with_originals(rows, opened.store.originals).select(names) for rows in found]
     return pa.concat_tables(found) if found else pa.table({name: pa.array([], pa.string()) for name in names})
 
 

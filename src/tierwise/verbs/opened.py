@@ -13,6 +13,7 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.owner.requests import Desk
 from tierwise.lake import Lake
 from tierwise.store import Actor, Store
+from tierwise.store.session import KEY_FILE
 from tierwise.verbs.declared import Declaration, Declared
 
 __all__ = ["Opened", "Rooms"]
@@ -33,7 +34,8 @@ class Rooms:
         with self._lock:
             if self._store is None:
                 where = declared if "://" in declared else str(self.folder / declared)
-                self._store = Store.open(where, anchor=self._anchor(declared))
+                key_file = self.folder / "store" / KEY_FILE
+                self._store = Store.open(where, anchor=self._anchor(declared), key_file=key_file)
             return self._store
 
     def _anchor(self, declared: str) -> Path | None:

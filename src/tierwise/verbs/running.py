@@ -43,12 +43,13 @@ class Running:
         runs = opened.store.runs
         for dead in runs.list(1000, state="running"):  # the engine is ours, so nobody works on them any more
             runs.fail(dead.run_id, opened.clock(), "the process died")
+        opened.store.originals.purge(opened.clock())
         digest = definitions.digest
         run_id = runs.begin("run", opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
         try:
             imports = []
             if import_sources:
-                imports = collect(definitions, opened.lake, opened.quarantine, opened.store.ids.assign, now, show)
+                imports = collect(definitions, opened.lake, opened.quarantine, opened.store, now, show)
 
             def noted(step: str, seconds: float) -> None:
                 runs.step(run_id, step, {"seconds": seconds})

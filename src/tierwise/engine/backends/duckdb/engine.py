@@ -54,6 +54,7 @@ class DuckEngine:
             config["temp_directory"] = str(path.parent / "spill")
         if spill is not None:
             config["temp_directory"] = str(spill)
+        self._config = config
         self._begin(path, _connect(path, config))
 
     def _begin(self, path: Path | None, connection: duckdb.DuckDBPyConnection) -> None:
@@ -230,6 +231,28 @@ class DuckEngine:
             ],
         )
         self._run(_written(copy))
+
+    def rewrite(self, tables: Mapping[str, exp.Expression]) -> None:
+        """Write tables, each of a SELECT, to a new file that takes the place of this one; no other connection is open.
+
+        Nothing else of the old file remains: what a table has dropped stays in a DuckDB file for a while.
+        """
+        assert self.path is not None, "only a file is rewritten"
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        fresh.unlink(missing_ok=True)
+        alias = exp.to_identifier("fresh", quoted=True)
+        self.execute(exp.Attach(this=exp.Alias(this=exp.Literal.string(str(fresh)), alias=alias)))
+        for name, select in tables.items():
+            place = _table(name)
+            place.set("db", exp.to_identifier("main"))
+            place.set("catalog", alias.copy())
+            self.execute(exp.Create(this=place, kind="TABLE", expression=select))
+        self.execute(exp.Detach(this=exp.Table(this=alias.copy())))
+        os.replace(fresh, self.path)
+        self.close()
+        for path in (self.path, fresh):
+            path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+        self._begin(self.path, _connect(self.path, self._config))
 
     # -- what is there ----------------------------------------------------------------------------------------------
 

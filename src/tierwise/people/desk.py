@@ -1,0 +1,138 @@
+"""The verbs about one person, on an open project: show, export, erase, and what the owner does with keys.
+
+Every one of them is recorded in the audit, with the customer's number and never with what they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.errors import BadRequest
+from tierwise.people.erase import Premises, erase, finish_pending, survey
+from tierwise.people.files import digest_of
+from tierwise.people.held import everything, held, write_json
+from tierwise.people.person import Person, find_customer, person
+from tierwise.store import Actor
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """The verbs about one person.
+
+    Args:
+        premises: where everything lies.
+        key_spaces: whose numbers a person may be named by.
+        clock: gives the current instant with its zone.
+        actor: who is asking.
+        alone: opens the engine for nobody else; raises `ProjectBusy` when another process is at work.
+        computed: gives the row of the results of a customer, if there is one.
+    """
+
+    def __init__(
+        self,
+        premises: Premises,
+        key_spaces: tuple[str, ...],
+        clock: Callable[[], datetime],
+        actor: Actor,
+        alone: Callable[[], AbstractContextManager[DuckEngine]],
+        computed: Callable[[int], Mapping[str, Any] | None],
+    ) -> None:
+        self._premises, self._key_spaces, self._clock, self._actor = premises, key_spaces, clock, actor
+        self._alone, self._computed = alone, computed
+
+    def find(self, key: str) -> int:
+        """Return the customer a person means by a number, an identifier, or ``id:42``.
+
+        Raises:
+            UnknownName: when there is nobody.
+            Erased: when the person has been erased.
+            BadRequest: when several have it.
+        """
+        return find_customer(self._premises.store, key, self._key_spaces)
+
+    def show(self, key: str, *, masked: bool = False) -> dict[str, Any]:
+        """Return a customer's numbers and personal values, decrypted, or masked."""
+        who = self._person(key)
+        self._record("person.show", f"customer:{who.customer_id}", {"masked": masked})
+        return held(self._premises.store, who, masked=masked)
+
+    def export(self, key: str, to: Path) -> dict[str, Any]:
+        """Write everything held on a person to a JSON file; the file is registered, and goes when they are erased."""
+        if to.suffix != ".json":
+            raise BadRequest(f"`{to.name}` is no .json file", "write --to person.json")
+        premises, who = self._premises, self._person(key)
+        computed = self._computed(who.customer_id)
+        found = everything(premises.store, premises.lake, premises.quarantine, who, computed)
+        write_json(found, to)
+        path = to.resolve()
+        premises.store.exports.record(str(path), "person", digest_of(path), self._actor, self._clock())
+        self._record("person.export", f"customer:{who.customer_id}")
+        rows = sum(len(rows) for rows in found["rows"].values())
+        return {"to": str(to), "customer_id": who.customer_id, "values": len(who.values), "rows": rows}
+
+    def erase(self, key: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Erase a person from everything Tierwise has written; return the receipt.
+
+        An erasure that was killed half-way is finished first, by whoever erases next. The brand's own input files are
+        named in the receipt and not touched; rows of the person that come again are refused.
+
+        Args:
+            key: the brand's number, an identifier, or ``id:42``.
+            dry_run: only say what would be destroyed.
+
+        Raises:
+            UnknownName: when there is nobody.
+            Erased: when the person has been erased before.
+            ProjectBusy: when something else is at work.
+        """
+        if dry_run:
+            return {"dry_run": True, **survey(self._premises, self._person(key))}
+        now = self._clock()
+        with self._alone() as engine:
+            asked = self._premises.store.erasures.of(key, self._key_spaces)
+            for receipt in finish_pending(self._premises, engine, now):
+                if asked is not None and receipt["erasure_id"] == asked.erasure_id:
+                    return receipt
+            return erase(self._premises, engine, self.find(key), self._actor, now)
+
+    def write_receipt(self, receipt: Mapping[str, Any], to: Path) -> None:
+        """Write a receipt to a JSON file."""
+        write_json(receipt, to)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Finish the erasures that a killed process left; return their receipts."""
+        if not self._premises.store.erasures.pending():
+            return []
+        with self._alone() as engine:
+            return finish_pending(self._premises, engine, self._clock())
+
+    def rotate_key(self, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+        """Wrap every key with a new master key; one that was killed half-way is gone on with.
+
+        Args:
+            progress: called with the keys wrapped so far.
+        """
+        done = 0
+        for done in self._premises.store.vault.rotate():
+            progress(done)
+        self._record("vault.rotate", "vault", {"keys": done})
+        return {"keys": done}
+
+    def purge(self) -> dict[str, Any]:
+        """Destroy the keys of quarantined originals older than 90 days."""
+        purged = self._premises.store.originals.purge(self._clock())
+        if purged:
+            self._record("quarantine.purge", "vault", {"imports": purged})
+        return {"imports": purged}
+
+    def _record(self, action: str, on: str, details: Mapping[str, Any] | None = None) -> None:
+        self._premises.store.audit.record(self._clock(), self._actor, action, on, details)
+
+    def _person(self, key: str) -> Person:
+        return person(self._premises.store, self.find(key))
