@@ -74,6 +74,7 @@ class PostgresServer:
         self._account = _account()
         self._home = Path(tempfile.mkdtemp(prefix="tierwise-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
         self.url = ""
         if self._account:
             os.chown(self._home, self._account["user"], self._account["group"])
@@ -89,13 +90,20 @@ class PostgresServer:
         out, both = subprocess.PIPE, subprocess.STDOUT
         return subprocess.run(command, cwd=self._home, stdout=out, stderr=both, check=False, **self._account)
 
-    def start(self) -> None:
-        """Start the server, on another port when the one found is taken meanwhile."""
+    def start(self, same_port: bool = False, file_limit_bytes: int | None = None) -> None:
+        """Start the server, on another port when the one found is taken meanwhile; or again on the one it had.
+
+        With a limit no file of it may grow beyond, which is what a full disk looks like.
+        """
         log = self._home / "log"
         for _ in range(_ATTEMPTS):
-            port = _free_port()
+            port = self._port if same_port else _free_port()
+            self._port = port
             command = [str(self._folder / "postgres"), "-D", str(self._data), "-p", str(port)]
             command += [word for setting in _SETTINGS for word in ("-c", setting)]
+            if file_limit_bytes is not None:
+                limited = 'ulimit -f "$1"; shift; exec "$@"'
+                command = ["sh", "-c", limited, "sh", str(file_limit_bytes // 512), *command]
             if shutil.which("setpriv"):  # a test run that is killed takes its server with it
                 command = ["setpriv", "--pdeathsig", "INT", *command]
             with log.open("ab") as output:

@@ -25,6 +25,8 @@ __all__ = ["Transactions", "is_safe_sqlite"]
 _SAFE_SQLITE = (3, 51, 3)
 _CORRECTED_SQLITE = ((3, 44, 6), (3, 50, 7))
 _RETRY_SECONDS = 0.02
+# What SQLite and PostgreSQL say when a write finds no room; SQLite calls most failing writes an I/O error.
+_NO_ROOM = ("disk is full", "disk I/O error", "No space left on device", "File too large", "Disk quota exceeded")
 # Keys come in any order: with SQLite's 2 MB, numbering a million of them takes three times as long.
 _CACHE_KIB = 128 * 1024
 
@@ -47,6 +49,7 @@ class Transactions:
         self.url = _url_of(where)
         self._busy_timeout_seconds = busy_timeout_seconds
         self._write_lock = threading.Lock()
+        self._opened_file: tuple[int, int] | None = None
         self._engine = self._open_sqlite() if self.is_sqlite else self._open_server()
         self._writer = self._engine.execution_options(tierwise_writes=True)
 
@@ -63,6 +66,7 @@ class Transactions:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a transaction that only reads: it sees one state from its first statement to its end."""
+        self._see_the_file()
         with self._plain_errors(), self._engine.begin() as connection:
             yield connection
 
@@ -73,6 +77,7 @@ class Transactions:
         On SQLite it holds the write lock from its first moment (`BEGIN IMMEDIATE`), so that it never fails
         half-way because another writer came first; the threads of one process queue before they ask for it.
         """
+        self._see_the_file()
         with self._write_lock, self._plain_errors(), self._writer.begin() as connection:
             yield connection
 
@@ -131,6 +136,7 @@ class Transactions:
         # People will be in here: nobody else on the machine may read it. SQLite gives -wal and -shm the same mode.
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._opened_file = _identity(self.path)
         except OSError as error:
             raise EngineRefused(f"the store {self.path} cannot be opened: {error.strerror}") from None
         engine = create_engine(
@@ -143,6 +149,20 @@ class Transactions:
         event.listen(engine, "connect", self._prepare)
         event.listen(engine, "begin", _begin)
         return engine
+
+    def _see_the_file(self) -> None:
+        """Refuse to go on when the file is not the one that was opened: SQLite would write into the removed one."""
+        if self.path is None:
+            return
+        try:
+            found = _identity(self.path)
+        except OSError:
+            found = None
+        if found != self._opened_file:
+            raise EngineRefused(
+                f"the store {self.path} was {'removed' if found is None else 'replaced'} while it was open",
+                hint="put it back or restore it from a backup, then open the project again",
+            )
 
     def _prepare(self, connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
@@ -189,9 +209,21 @@ class Transactions:
                 raise EngineRefused(
                     f"{self.path} is not a readable store: {text}", hint="restore it from a backup; do not delete it"
                 ) from error
-            if isinstance(error, exc.OperationalError):
-                raise EngineRefused(f"the store could not be used: {text}") from error
+            if any(words in text for words in _NO_ROOM):
+                raise EngineRefused(
+                    f"the store's disk has no room, or fails: {text.strip()}",
+                    hint="nothing of this step was written; make room, then try again",
+                ) from error
+            if isinstance(error, exc.OperationalError | exc.InternalError):
+                raise EngineRefused(
+                    f"the store could not be used: {text.strip()}", hint="see to the database, then try again"
+                ) from error
             raise
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _begin(connection: Connection) -> None:
