@@ -144,14 +144,16 @@ class PostgresServer:
 
 
 @contextmanager
-def fresh_database(url: str) -> Iterator[str]:
+def fresh_database(url: str, template: str = "") -> Iterator[str]:
     """Make a database of its own on a server and drop it afterwards; yield its URL.
 
     Args:
         url: A database of the server, with a role that may create others.
+        template: The URL of a database to begin as a copy of, which nobody may have open meanwhile.
     """
     name = f"tierwise_test_{getpass.getuser()}_{os.getpid()}_{next(_numbers)}"
-    _execute(url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    copied = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template.rpartition("/")[2])) if template else sql.SQL("")
+    _execute(url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copied)
     try:
         yield f"{url.partition('?')[0].rpartition('/')[0]}/{name}"
     finally:

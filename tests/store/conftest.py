@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from tests.servers import fresh_database
 from tierwise.store import Store
 from tierwise.store.transactions import Transactions
 
@@ -20,13 +22,35 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store.db"
 
 
+@pytest.fixture(scope="session")
+def new_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new store in a file, to copy: the migrations take longer than most tests."""
+    file = tmp_path_factory.mktemp("new") / "store.db"
+    Store.open(file).close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_server: str) -> Iterator[str]:
+    """A new store in a database, to copy."""
+    with fresh_database(postgres_server) as url:
+        Store.open(url).close()
+        yield url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def where(request: pytest.FixtureRequest) -> str:
-    """Where the store of this test is: a path, then the URL of an empty PostgreSQL database."""
+def where(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the store of this test is, a path, then a URL: nothing yet, or with `store` a new store."""
+    made = "store" in request.fixturenames
     if request.param == "sqlite":
-        return str(request.getfixturevalue("path"))
-    url: str = request.getfixturevalue("empty_server")
-    return url
+        path: Path = request.getfixturevalue("path")
+        if made:
+            shutil.copyfile(request.getfixturevalue("new_file"), path)
+        yield str(path)
+        return
+    template = request.getfixturevalue("new_database") if made else ""
+    with fresh_database(request.getfixturevalue("postgres_server"), template) as url:
+        yield url
 
 
 @pytest.fixture
