@@ -27,21 +27,21 @@ from tierwise.store import Actor, Job, Jobs, Store
 __all__ = ["Worker", "working_on"]
 
 _Show = Callable[[str, int, int], None]
-_Work = Callable[[Project, Mapping[str, Any], datetime, _Show], Mapping[str, Any]]
+_Work = Callable[[Project, Mapping[str, Any], _Show], Mapping[str, Any]]
 #: A slot that passed while no worker was there is made up for within this time.
 _MADE_UP_FOR: Final = timedelta(hours=12)
 
 
-def _run(project: Project, payload: Mapping[str, Any], at: datetime, show: _Show) -> Mapping[str, Any]:
+def _run(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping[str, Any]:
     report = project.run(payload.get("as_of"), show, payload.get("import_sources", True))
     return {name: report[name] for name in ("run_id", "customers", "snapshot_id", "memberships_written")}
 
 
-def _purge(project: Project, payload: Mapping[str, Any], at: datetime, show: _Show) -> Mapping[str, Any]:
-    return {"imports": len(project.store.originals.purge(at))}
+def _purge(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping[str, Any]:
+    return project.people.purge()
 
 
-def _check(project: Project, payload: Mapping[str, Any], at: datetime, show: _Show) -> Mapping[str, Any]:
+def _check(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping[str, Any]:
     findings = project.store.check()
     if findings:
         raise EngineRefused(f"the store has {len(findings)} findings: {findings[0].message}", "tierwise store check")
@@ -200,7 +200,7 @@ class Worker:
         with _InHand(jobs, job, self._lease, self._clock, self._stopping) as hand:
             try:
                 with self._open() as project:  # of its own, so that the engine is let go of afterwards
-                    result = _WORK[job.kind](project, job.payload, self._clock(), hand.step)
+                    result = _WORK[job.kind](project, job.payload, hand.step)
             except Exception as error:  # whatever happened, the row says how the job ended
                 failure = error
         now = self._clock()
