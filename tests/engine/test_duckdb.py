@@ -170,3 +170,23 @@ def test_a_file_that_is_no_database_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EngineRefused) as refused:
         DuckEngine(broken)
     assert "delete the engine/ folder" in str(refused.value.hint)
+
+
+def test_rows_are_lent_and_handed_out_in_batches(tmp_path: Path) -> None:
+    with DuckEngine(None, spill=tmp_path / "spill") as engine:
+        with engine.lent("t$", NUMBERS):
+            assert total(engine, '"t$"') == 6
+            engine.create("kept", exp.select("x").from_('"t$"'))
+        with pytest.raises(EngineRefused, match=r"t\$"):
+            total(engine, '"t$"')
+        assert [batch.num_rows for batch in engine.batches(exp.select("x").from_("kept"), 2)] == [2, 1]
+
+
+def test_what_does_not_fit_into_memory_overflows_into_the_folder(tmp_path: Path) -> None:
+    spill = tmp_path / "spill"
+    with DuckEngine(None, memory_limit_mb=60, spill=spill) as engine:
+        rows = exp.select("*", "md5(i::VARCHAR) AS h").from_("range(1500000) AS r(i)")
+        assert engine.create("large", rows) == 1_500_000
+        assert [*spill.iterdir()]
+        assert engine.rows(exp.select("count(distinct h)").from_("large")) == [(1_500_000,)]
+    assert not spill.exists() or not [*spill.iterdir()]

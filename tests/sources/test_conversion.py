@@ -10,9 +10,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlglot import exp
 
 from tests.projects import ORDERS, Brand, csv, said
-from tierwise.sources.convert import kind_of_arrow
+from tierwise.definitions.language.kinds import FLOAT
+from tierwise.definitions.language.times import Zone
+from tierwise.definitions.sources import NumbersForm
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.clock import Clock
+from tierwise.engine.sql import fn, try_cast, when
+from tierwise.sources.convert import DEFAULT_FORMATS, Converter, kind_of_arrow
 
 STREAM = (
     "streams: {cells: {columns: {m: money, i: integer, d: decimal, f: float, b: boolean, day: date, at: instant}}}\n"
@@ -237,3 +246,45 @@ def test_the_wrong_encoding(tmp_path: Path) -> None:
 def test_kinds_of_native_columns() -> None:
     kinds = [pa.bool_(), pa.int32(), pa.decimal128(9, 2), pa.date32(), pa.timestamp("ms"), pa.string()]
     assert [str(kind_of_arrow(kind)) for kind in kinds] == ["boolean", "integer", "decimal", "date", "instant", "text"]
+
+
+# -- quick ways are the slow way ---------------------------------------------------------------------------------------
+
+CONVERTER = Converter(Clock(Zone("Asia/Shanghai"), datetime(2026, 6, 1)), NumbersForm(), "CNY")
+numbers = st.text(st.sampled_from("0159.,+-eE_ ￥１x"), max_size=8) | st.decimals(allow_nan=False).map(str)
+two = st.integers(0, 99).map(str) | st.integers(0, 31).map(lambda n: f"{n:02d}")
+days = st.tuples(st.sampled_from(["2026", "26", "12026"]), two, two, st.sampled_from("-/.年 ") | st.just(""))
+times = st.tuples(st.sampled_from(["", " ", "T"]), two, two, st.sampled_from(["", ":30", ":30.5", ":"]), st.just(":"))
+moments = st.tuples(days, times | st.none()).map(
+    lambda parts: (
+        parts[0][3].join(parts[0][:3])
+        + ("" if parts[1] is None else f"{parts[1][0]}{parts[1][1]}:{parts[1][2]}{parts[1][3]}")
+    )
+)
+
+
+def worked_out(cells: list[str], *values: exp.Expression) -> list[list[Any]]:
+    """Return what expressions over ``v`` make of cells, one list for each."""
+    with DuckEngine(None) as engine:
+        engine.register("t", pa.table({"n": range(len(cells)), "v": pa.array(cells, pa.string())}))
+        select = exp.select(*(value.as_(f"x{i}") for i, value in enumerate(values))).from_("t").order_by("n")
+        return [column.to_pylist() for column in engine.arrow(select).columns]
+
+
+@settings(max_examples=30)
+@given(st.lists(numbers, min_size=1, max_size=40))
+def test_a_float_read_quickly_is_the_float_read_slowly(cells: list[str]) -> None:
+    slow = try_cast(CONVERTER.plain(exp.column("v")), "DOUBLE")
+    quick = CONVERTER.from_text(exp.column("v"), FLOAT)
+    finite = when([(fn("isfinite", slow.copy()), slow)])
+    first, second = worked_out(cells, quick, finite)
+    assert first == second
+
+
+@settings(max_examples=30)
+@given(st.lists(moments, min_size=1, max_size=40))
+def test_the_order_of_the_formats_does_not_matter(cells: list[str]) -> None:
+    usual = CONVERTER.moment(exp.column("v"), DEFAULT_FORMATS)
+    turned = CONVERTER.moment(exp.column("v"), DEFAULT_FORMATS[::-1])
+    first, second = worked_out(cells, usual, turned)
+    assert first == second

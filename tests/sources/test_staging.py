@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +75,40 @@ def test_blanks_are_those_of_the_engine(cells: list[str]) -> None:
         engine.register("t", pa.table({"n": range(len(cells)), "v": given_}))
         trimmed = exp.select(fn("trim", exp.column("v"), text(BLANKS)).as_("v")).from_("t").order_by("n")
         assert engine.arrow(trimmed)["v"].to_pylist() == pc.utf8_trim(given_, BLANKS).to_pylist()
+
+
+_KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from tests.projects import Brand
+from tests.sources.test_staging import prepared
+from tierwise.sources.importer import import_file
+from tierwise.store import Store
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+folder, moment = Path(sys.argv[1]), sys.argv[2]
+arguments, store = prepared(Brand(folder)), Store.open(folder / "store.db")
+if moment == "ids":
+    store.ids.assign = die
+if moment == "manifest":
+    arguments["lake"]._write = die
+import_file(**arguments, store=store, progress=die if moment == "reading" else lambda rows: None)
+"""
+
+
+@pytest.mark.parametrize("moment", ["reading", "ids", "manifest"])
+def test_an_import_that_is_killed_leaves_nothing_that_counts(tmp_path: Path, moment: str) -> None:
+    brand = Brand(tmp_path, {"sources/people.yaml": SOURCE, "data/people.csv": ROWS})
+    command = [sys.executable, "-c", _KILLED, str(tmp_path), moment]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    arguments = prepared(brand)
+    assert (arguments["lake"].version, arguments["lake"].read("customers")) == (0, None)
+    brand.write({"data/people.csv": ROWS.replace("\n,138", "\nc-9,138")})
+    with Store.open(tmp_path / "store.db") as store:
+        report = import_file(**prepared(brand), store=store)
+    assert (report.rows_read, report.new) == (4, 4)
+    assert not [*tmp_path.glob("q/*")], "the row that was refused by the killed import is of no import"
+    assert arguments["lake"].read("customers").num_rows == 4

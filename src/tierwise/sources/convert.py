@@ -24,7 +24,7 @@ from tierwise.definitions.sources import NumbersForm
 from tierwise.engine.clock import Clock
 from tierwise.engine.sql import cast, fn, null, number, physical, text, try_cast, when
 
-__all__ = ["EXCEL", "REASONS", "Converter", "kind_of_arrow"]
+__all__ = ["DEFAULT_FORMATS", "EXCEL", "REASONS", "Converter", "kind_of_arrow"]
 
 #: Why a row is quarantined, beside the names of a source's own exclusions and the reader's reasons.
 REASONS: Final = {
@@ -47,7 +47,7 @@ _SYMBOLS: Final = {"CNY": "¥￥元", "JPY": "¥￥円", "USD": "$", "EUR": "€
 _DATES: Final = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y年%m月%d日")
 _TIMES: Final = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%H时%M分%S秒", "%H时%M分")
 #: No text is in two of these formats, so their order only says which are tried first: those that files mostly have.
-_DEFAULT_FORMATS: Final = tuple(
+DEFAULT_FORMATS: Final = tuple(
     dict.fromkeys(
         ["%Y-%m-%d %H:%M:%S", *_DATES[:3], "%Y-%m-%dT%H:%M:%S"]
         + [f"{day}{gap}{time}" for time in _TIMES for day in _DATES for gap in " T" if gap == " " or day == _DATES[0]]
@@ -182,7 +182,7 @@ class Converter:
             rest = [one for one in formats if one != EXCEL]
             serial = self.serial(value)
             return exp.Coalesce(this=serial, expressions=[self.moment(value.copy(), rest)]) if rest else serial
-        parsed = fn("try_strptime", value.copy(), _list(formats or _DEFAULT_FORMATS))
+        parsed = fn("try_strptime", value.copy(), _list(formats or DEFAULT_FORMATS))
         # By default a year has four digits: of `1/2/26` nobody knows which part it is, the engine would take year 1.
         begins = text("[0-9]" if formats else "^[0-9]{4}")
         return when([(fn("regexp_matches", value, begins), parsed)], cast(null(), "TIMESTAMP"))

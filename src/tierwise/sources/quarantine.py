@@ -35,8 +35,8 @@ _HELD: Final = 50_000
 class Quarantine:
     """Where the refused rows of one file go; `reasons` counts them.
 
-    The file appears under its name by `close`, just before the lake's manifest names the import; a writer that dies
-    leaves only a draft, which the next one writes over.
+    The file appears under its name by `close`, just before the lake's manifest names the import. What writers left that
+    died before their manifest is of no import, and is removed by the next one.
 
     Args:
         folder: the folder of all quarantine files.
@@ -61,6 +61,9 @@ class Quarantine:
         }
         self._held: list[dict[str, Any]] = []
         self._writer: pq.ParquetWriter | None = None
+        for left in folder.glob("*.*"):
+            if left.stem.isdigit() and int(left.stem) >= import_id:
+                left.unlink()
 
     def add(self, line: int, column: str | None, reason: str, original: str | None, detail: str = "") -> None:
         """Take in one row; without an original, there is none that may be kept."""
