@@ -7,6 +7,7 @@ given in the order the keys come in, and no number is ever given twice.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -179,6 +180,8 @@ def _fill(connection: Connection, keys: pa.Table) -> None:
     names = statement.positiontup
     for start in range(0, keys.num_rows, _CHUNK):
         chunk = keys.slice(start, _CHUNK)
+        if connection.dialect.name == "sqlite" and _fill_at_once(connection, chunk, start):
+            continue
         positions = range(start, start + chunk.num_rows)
         rows = list(zip(positions, chunk["key_space"].to_pylist(), chunk["source_key"].to_pylist(), strict=True))
         if names is None:
@@ -188,12 +191,25 @@ def _fill(connection: Connection, keys: pa.Table) -> None:
             connection.exec_driver_sql(str(statement), rows)
 
 
+def _fill_at_once(connection: Connection, keys: pa.Table, start: int) -> bool:
+    """Hand SQLite the keys of one key space as one JSON text, in half the time; return whether they are of one."""
+    spaces = keys["key_space"].unique().to_pylist()
+    if len(spaces) > 1:
+        return False
+    written = json.dumps(keys["source_key"].to_pylist(), ensure_ascii=False)
+    each = func.json_each(written).table_valued("key", "value")
+    chosen = select(each.c.key + start, literal(spaces[0]), each.c.value)
+    connection.execute(insert(_INCOMING).from_select(_INCOMING.c.keys(), chosen))
+    return True
+
+
 def _fetch(connection: Connection, statement: Select[Any], types: Sequence[pa.DataType]) -> list[pa.Array]:
-    """Return the columns of a query as arrays."""
+    """Return the columns of a query as arrays, from the driver's tuples: rows of SQLAlchemy's take twice the time."""
     parts: list[list[pa.Array]] = [[pa.array([], kind)] for kind in types]
-    for rows in connection.execute(statement).partitions(_CHUNK):
-        for part, values, kind in zip(parts, zip(*rows, strict=True), types, strict=True):
-            part.append(pa.array(values, kind))
+    with connection.execute(statement) as result:
+        while rows := result.cursor.fetchmany(_CHUNK):
+            for part, values, kind in zip(parts, zip(*rows, strict=True), types, strict=True):
+                part.append(pa.array(values, kind))
     return [pa.concat_arrays(part) for part in parts]
 
 
@@ -234,11 +250,13 @@ def _number(connection: Connection, new: int, actor: Actor, at: datetime | None)
 
 
 def _numbered() -> Select[Any]:
+    # Through the primary key: the index of current rows would only lead to it, at twice the time.
+    current = (identities.c.to_version + 0).is_(None)
     return (
         select(source_records.c.source_record_id, identities.c.customer_id)
         .select_from(_INCOMING)
         .join(source_records, _same_key())
         .join(identities, identities.c.source_record_id == source_records.c.source_record_id)
-        .where(identities.c.to_version.is_(None))
+        .where(current)
         .order_by(_INCOMING.c.position)
     )
