@@ -14,7 +14,7 @@ from tierwise.errors import BadRequest, ProjectNotFound
 from tierwise.packs import pack_folder
 from tierwise.project import Project
 from tierwise.shop import write_shop
-from tierwise.store import Actor
+from tierwise.store import SYSTEM, Actor
 
 __all__ = ["init", "open"]
 
@@ -45,13 +45,22 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now, actor: Actor | None = None) -> Project:
+def open(
+    folder: str | os.PathLike[str],
+    clock: Callable[[], datetime] = _now,
+    actor: Actor = SYSTEM,
+    command: str = "python",
+) -> Project:
     """Open a project folder.
+
+    Whoever first asks something of the engine holds it until the project is closed, and answers for the others
+    meanwhile: a session that keeps a project open serves the command line, and the other way round.
 
     Args:
         folder: the folder that holds ``tierwise.yaml``.
         clock: gives the current instant with its zone.
-        actor: who is asking, for the records; by default the program itself.
+        actor: who is asking, for the records.
+        command: what was started, for others who want to know who holds the project.
 
     Raises:
         ProjectNotFound: when there is none.
@@ -61,7 +70,7 @@ def open(folder: str | os.PathLike[str], clock: Callable[[], datetime] = _now, a
         raise ProjectNotFound(f"there is no folder {path}", "make a project with `tierwise init DIR`")
     if not (path / SETTINGS_FILE).is_file():
         raise ProjectNotFound(f"there is no {SETTINGS_FILE} in {path}", "make a project with `tierwise init DIR`")
-    return Project(path.resolve(), clock, actor)
+    return Project(path.resolve(), clock, actor, command)
 
 
 def init(folder: str | os.PathLike[str], pack: str = "demo", customers: int = 20_000, seed: int = 1) -> dict[str, Any]:

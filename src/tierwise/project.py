@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -14,10 +15,9 @@ import pyarrow.compute as pc
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.load import Definitions
-from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.export import write_table
-from tierwise.engine.owner.local import LocalDesk, Perform
-from tierwise.engine.owner.requests import Callbacks
+from tierwise.engine.owner.claim import Holder
+from tierwise.engine.owner.door import Door
 from tierwise.engine.run import RESULTS, Progress
 from tierwise.engine.snapshot import Spine
 from tierwise.errors import Problem, UnknownName
@@ -26,12 +26,12 @@ from tierwise.people.desk import Desk
 from tierwise.people.erase import Premises
 from tierwise.people.files import digest_of
 from tierwise.sources.collect import check_sources
-from tierwise.store import Actor, Run, Store
+from tierwise.store import SYSTEM, Actor, Run, Store
 from tierwise.verbs.asking import Asking, lake_table
 from tierwise.verbs.opened import Opened, Rooms
 from tierwise.verbs.queueing import Queueing
 from tierwise.verbs.running import Running
-from tierwise.verbs.through import offered, perform_in
+from tierwise.verbs.through import VerbsAtWork, offered
 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
@@ -48,13 +48,16 @@ class Project:
         folder: the folder that holds ``tierwise.yaml``.
         clock: gives the current instant with its zone; nothing else reads a clock.
         actor: who is asking, for the records.
+        command: what was started, for others who want to know who holds the project.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], datetime], actor: Actor | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], datetime], actor: Actor = SYSTEM, command: str = "python"
+    ) -> None:
         self.folder = folder
-        rooms = Rooms(folder)
-        self._desk = LocalDesk(folder / "engine", offered(GROUPS), _performer(rooms, clock, actor or Actor("system")))
-        self._opened = Opened(rooms, clock, actor or Actor("system"), self._desk)
+        works = partial(VerbsAtWork, GROUPS, folder)
+        self._door = Door(folder / "engine", offered(GROUPS), works, clock, str(actor), command, version("tierwise"))
+        self._opened = Opened(Rooms(folder), clock, actor, self._door)
         self._asking, self._running = Asking(self._opened), Running(self._opened)
         self.jobs = Queueing(self._opened)
 
@@ -66,10 +69,40 @@ class Project:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Let go of the engine and the store."""
-        self._desk.close()
+    def close(self, waiting: Callable[[list[dict[str, Any]]], None] | None = None) -> None:
+        """Let go of the store and of the engine, once what others have asked of it meanwhile is done.
+
+        Args:
+            waiting: called with what is still at work for others, when there is something.
+        """
         self._opened.rooms.close()
+        self._door.close(waiting)
+
+    # -- the engine's owner -----------------------------------------------------------------------------------------
+
+    def serve(self, ready: Callable[[Holder], None]) -> None:
+        """Hold the engine for other processes until it is stopped or the folder goes away.
+
+        Args:
+            ready: called with who this is, once others can ask.
+
+        Raises:
+            ProjectBusy: when another process holds the project.
+        """
+        _ = self.definitions
+        self._door.serve(ready)
+
+    def owner(self) -> dict[str, Any]:
+        """Return who holds the engine (process, since when, command) and what it does; ``held`` is false of nobody."""
+        return self._door.status()
+
+    def stop_owner(self) -> dict[str, Any]:
+        """Ask who holds the engine to finish what it does and let go; return who it was.
+
+        Raises:
+            EngineRefused: when it does not answer.
+        """
+        return self._door.stop()
 
     # -- what is open -----------------------------------------------------------------------------------------------
 
@@ -105,14 +138,7 @@ class Project:
     def people(self) -> Desk:
         """Return the verbs about one person: find, show, export, erase; and those about the vault's keys."""
         opened, premises = self._opened, Premises(self.folder, self.store, self.lake)
-        return Desk(premises, self.definitions.key_spaces, opened.clock, opened.actor, self._alone, self._computed)
-
-    @contextmanager
-    def _alone(self) -> Iterator[DuckEngine]:
-        """Open the engine's file for nobody else."""
-        self._desk.close()
-        with DuckEngine(self.folder / "engine" / "tierwise.duckdb") as engine:
-            yield engine
+        return Desk(premises, self.definitions.key_spaces, opened.clock, opened.actor, self._door.alone, self._computed)
 
     def _computed(self, customer_id: int) -> dict[str, Any] | None:
         """Return a customer's row of the results."""
@@ -248,10 +274,3 @@ def _run_row(run: Run) -> dict[str, Any]:
         "snapshot_id": run.snapshot_id or "",
         "error": run.error or "",
     }
-
-
-def _performer(rooms: Rooms, clock: Callable[[], datetime], actor: Actor) -> Perform:
-    def perform(engine: DuckEngine, verb: str, given: Mapping[str, Any], told: Callbacks) -> Any:
-        return perform_in(GROUPS, Opened(rooms, clock, actor, engine=engine), verb, given, told)
-
-    return perform

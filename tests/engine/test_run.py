@@ -7,15 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.projects import EVENTS, NOW, ORDERS, REFUNDS, TIERS, Brand, csv
-from tierwise.errors import BadRequest, ProjectBusy, UnknownName
+from tierwise.errors import BadRequest, UnknownName
 
 HEAD = "id,customer,time,amount"
 FIRST = ("1,a,2026-05-20,200", "2,b,2026-05-20,50")
@@ -112,7 +110,8 @@ def test_progress_names_every_step(shop: Brand) -> None:
     steps: list[tuple[str, int, int]] = []
     shop.write({"data/orders.csv": csv(HEAD, *FIRST, *LATER)})
     shop.run(1, progress=lambda *step: steps.append(step))
-    assert steps[:3] == [
+    assert steps[:4] == [
+        ("run 2", 0, 1),
         ("import events: events.csv", 0, 3),
         ("import orders: orders.csv", 1, 3),
         ("import refunds: refunds.csv", 2, 3),
@@ -172,38 +171,3 @@ def test_a_run_that_is_killed_leaves_the_last_good_state_and_is_resumed(shop: Br
             assert moment[0] != "settle" or set(tiers.column("state").to_pylist()) == {"stale"}
         brand.run(1)
         assert answers(brand) == expected, moment
-
-
-# -- one at a time -----------------------------------------------------------------------------------------------------
-
-HOLDER = """\
-import sys
-import tierwise
-project = tierwise.open(sys.argv[1])
-project.plan()
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[int]:
-    """Another process that holds the project; yields its process number."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None and holder.stdin is not None
-        assert holder.stdout.readline() == b"ready\n"
-        yield holder.pid
-        holder.stdin.close()
-
-
-def test_a_second_process_is_refused_in_clear_words(shop: Brand) -> None:
-    with held(shop.folder) as pid:
-        for verb in (shop.run, lambda: shop.rows("customers")):
-            with pytest.raises(ProjectBusy, match="another process holds the project") as refused:
-                verb()
-            assert str(pid) in refused.value.message
-            assert refused.value.hint
-        assert shop.problems() == [], "what needs no engine can be asked"
-    assert shop.run()["memberships_written"] == 0

@@ -6,8 +6,10 @@ import getpass
 import json
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -31,10 +33,24 @@ class Context:
     folder: str
     json: bool
     language: str
+    command: str = ""
+    opened: list[Project] = field(default_factory=list)
 
-    def open(self) -> Project:
-        """Open the project."""
-        return tierwise.open(self.folder, actor=Actor("cli", user()))
+    @contextmanager
+    def open(self) -> Iterator[Project]:
+        """Open the project; it stays open until the answer is printed, since others may be asking meanwhile."""
+        project = tierwise.open(self.folder, actor=Actor("cli", user()), command=f"tierwise {self.command}".strip())
+        self.opened.append(project)
+        yield project
+
+    def close(self) -> None:
+        """Finish what others have asked of this process, and let go of the project."""
+        while self.opened:
+            self.opened.pop().close(self._still)
+
+    def _still(self, doing: list[dict[str, Any]]) -> None:
+        names = ", ".join(f"{one['verb'].rpartition('.')[2]} of {one['actor']}, pid {one['pid']}" for one in doing)
+        self.tell(self.word(f"正在为其他进程完成：{names}", f"finishing for others: {names}"))
 
     def word(self, zh: str, en: str) -> str:
         """Return the word of the language."""

@@ -7,14 +7,17 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Final
 
 import typer
 
-from tierwise.cli import asking, jobs, making, people, running, storing
+from tierwise.cli import asking, jobs, making, owning, people, running, storing
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
 __all__ = ["app", "main"]
+
+_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="tierwise",
@@ -30,16 +33,19 @@ asking.register(app)
 jobs.register(app)
 storing.register(app)
 people.register(app)
+owning.register(app)
 
 
 @app.callback()
 def _options(
+    invoked: typer.Context,
     project: str = typer.Option(".", help="The project's folder."),
     json: bool = typer.Option(False, help="Print one JSON document instead of tables."),
     lang: str = typer.Option("", help="zh or en; by default what LANG says."),
 ) -> None:
     language = lang or ("zh" if os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("zh") else "en")
-    CONTEXT.set(Context(project, json, "zh" if language.startswith("zh") else "en"))
+    command = invoked.invoked_subcommand or ""
+    CONTEXT.set(Context(project, json, "zh" if language.startswith("zh") else "en", command))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,15 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     context = CONTEXT.get()
     try:
-        found = app(words, standalone_mode=False)
-        sys.stdout.flush()
+        try:
+            found = app(words, standalone_mode=False)
+            sys.stdout.flush()
+        finally:
+            CONTEXT.get().close()
+        if found == _INTERRUPTED:  # Typer turns Ctrl-C into its number
+            raise KeyboardInterrupt
         return found if isinstance(found, int) else 0
     except TierwiseError as error:
         CONTEXT.get().fail(error)
         return 1 if error.status < 500 else 3
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("interrupted; the last good state is untouched\n")
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

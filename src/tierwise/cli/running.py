@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
 def run(
     as_of: str = typer.Option("", help="now, latest row, a date or an instant; by default what tierwise.yaml says."),
     no_import: bool = typer.Option(False, "--no-import", help="Compute from what the lake has; read no file."),
+    no_wait: bool = typer.Option(False, "--no-wait", help="Refuse instead of waiting for another run."),
 ) -> None:
     """Import what is new, put every customer in their tiers, record who moved."""
     context = CONTEXT.get()
@@ -31,7 +32,7 @@ def run(
         def progress(step: str, done: int, total: int) -> None:
             bar.update(task, description=step, completed=done, total=total or None)
 
-        report = project.run(as_of or None, progress, not no_import)
+        report = project.run(as_of or None, progress, not no_import, wait=not no_wait, waiting=context.tell)
     if context.json:
         context.print_json(report)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.load import Definitions
 from tierwise.engine.backends.duckdb.engine import DuckEngine
-from tierwise.engine.owner.requests import Desk
+from tierwise.engine.owner.requests import Desk, Request
 from tierwise.lake import Lake
 from tierwise.store import Actor, Store
 from tierwise.store.session import KEY_FILE
@@ -46,6 +46,11 @@ class Rooms:
         room.mkdir(exist_ok=True)
         return room / "audit.anchor"
 
+    def end_dead_runs(self, store: Store, at: datetime) -> None:
+        """Mark as failed the runs nobody works on any more; only the engine's owner knows that nobody does."""
+        for dead in store.runs.list(1000, state="running"):
+            store.runs.fail(dead.run_id, at, "the process died")
+
     def close(self) -> None:
         """Let go of the store."""
         with self._lock:
@@ -63,6 +68,7 @@ class Opened:
         actor: who is asking, for the records.
         desk: where verbs are handed in, for a caller.
         engine: the engine, for a verb at work.
+        request: what was asked, for a verb at work.
     """
 
     def __init__(
@@ -72,12 +78,14 @@ class Opened:
         actor: Actor,
         desk: Desk | None = None,
         engine: DuckEngine | None = None,
+        request: Request | None = None,
     ) -> None:
         self.rooms = rooms
         self.clock = clock
         self.actor = actor
         self._desk = desk
         self._engine = engine
+        self.request = request
         self._declaration: Declaration | None = None
 
     @property
@@ -146,5 +154,6 @@ class Opened:
         return self._engine
 
     def now(self) -> datetime:
-        """Return the current instant as naive UTC."""
-        return self.clock().astimezone(UTC).replace(tzinfo=None)
+        """Return the current instant as naive UTC; for a verb at work, that at which it was asked."""
+        now = self.clock() if self.request is None else self.request.at
+        return now.astimezone(UTC).replace(tzinfo=None)

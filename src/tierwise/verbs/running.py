@@ -11,11 +11,12 @@ from tierwise.engine.as_of import read_as_of
 from tierwise.engine.complete import Completion
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
-from tierwise.errors import TierwiseError
+from tierwise.errors import EngineRefused, TierwiseError
 from tierwise.sources.collect import import_sources as collect
 from tierwise.sources.lookups import read_lookup
+from tierwise.store import Store
 from tierwise.verbs.opened import Opened
-from tierwise.verbs.through import writes
+from tierwise.verbs.through import repeats
 
 __all__ = ["Running", "inputs_of", "rows_version"]
 
@@ -26,7 +27,7 @@ class Running:
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
 
-    @writes
+    @repeats
     def run(
         self,
         as_of: datetime | str | None = None,
@@ -40,13 +41,19 @@ class Running:
         now = opened.now()
         definitions, _ = opened.definitions, opened.catalogue
         asked = self._instant(as_of, now) if as_of is not None else None
-        runs = opened.store.runs
-        for dead in runs.list(1000, state="running"):  # the engine is ours, so nobody works on them any more
-            runs.fail(dead.run_id, opened.clock(), "the process died")
+        runs, digest = opened.store.runs, definitions.digest
+        opened.rooms.end_dead_runs(opened.store, opened.clock())
+        request = opened.request
+        if request is not None and request.again:
+            done = _done_before(opened.store, request.key)
+            if done is not None:
+                return done
         opened.store.originals.purge(opened.clock())
-        digest = definitions.digest
         run_id = runs.begin("run", opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
+        show(f"run {run_id}", 0, 1)
         try:
+            if request is not None:
+                runs.step(run_id, "asked", {"key": request.key})
             imports = []
             if import_sources:
                 imports = collect(definitions, opened.lake, opened.quarantine, opened.store, now, show)
@@ -62,17 +69,36 @@ class Running:
             )
             report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports]}
         except BaseException as error:
-            message = error.message if isinstance(error, TierwiseError) else type(error).__name__
-            runs.fail(run_id, opened.clock(), message)
+            self._failed(run_id, error)
+            if isinstance(error, OSError):
+                raise EngineRefused(
+                    f"a file could not be written: {error}",
+                    "free disk space and run again; the last good state is untouched",
+                ) from error
             raise
         lake_version = str(report["lake_version"])
         runs.finish(run_id, opened.clock(), report, snapshot_id=report["snapshot_id"], lake_version=lake_version)
         return report
 
+    def _failed(self, run_id: int, error: BaseException) -> None:
+        message = error.message if isinstance(error, TierwiseError) else type(error).__name__
+        try:
+            self.opened.store.runs.fail(run_id, self.opened.clock(), message)
+        except TierwiseError:  # what failed is what must be told, not that it could not be written down
+            return
+
     def _instant(self, as_of: datetime | str, now: datetime) -> datetime:
         """Return an asked instant as naive UTC."""
         zone = Zone(self.opened.definitions.settings.timezone)
         return read_as_of(as_of, zone, now, lambda: latest_row(self.opened.engine, self.opened.catalogue))
+
+
+def _done_before(store: Store, key: str) -> dict[str, Any] | None:
+    """Return the report of the run that an earlier attempt at a request has finished, or nothing."""
+    for run in store.runs.list(50, state="done"):
+        if run.steps.get("asked", {}).get("key") == key and run.report is not None:
+            return {**run.report, "as_of": datetime.fromisoformat(run.report["as_of"])}
+    return None
 
 
 def rows_version(opened: Opened) -> int:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import functools
 import inspect
+import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from tierwise.engine.owner.requests import Callbacks, Kind, Verb
-from tierwise.verbs.opened import Opened
+from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.owner.requests import Callbacks, Kind, Request, Verb
+from tierwise.errors import TierwiseError
+from tierwise.store import Actor
+from tierwise.verbs.opened import Opened, Rooms
 
-__all__ = ["Group", "offered", "perform_in", "reads", "writes"]
+__all__ = ["Group", "VerbsAtWork", "offered", "reads", "repeats", "writes"]
 
 
 class Group(Protocol):
@@ -39,9 +45,18 @@ def writes(body: _Method[_G, _P, _R]) -> _Method[_G, _P, _R]:
     """Make a method a verb that writes tables or the lake: one at a time, in the order they were asked.
 
     Three optional arguments of it stay with the caller: `progress` is called with (step, done, total), `waiting` with a
-    sentence while another one is at work, and `wait=False` refuses to wait.
+    sentence while another one is at work, and `wait=False` refuses to wait. When the owner dies while it works, the
+    caller is told so.
     """
     return _verb(body, "write")
+
+
+def repeats(body: _Method[_G, _P, _R]) -> _Method[_G, _P, _R]:
+    """Make a method a writing verb that is asked again when the owner dies while it works.
+
+    It finds out by `opened.request` (its `key`, when `again` is set) what an earlier attempt has done.
+    """
+    return _verb(body, "repeat")
 
 
 def _verb(body: _Method[_G, _P, _R], kind: Kind) -> _Method[_G, _P, _R]:
@@ -75,12 +90,38 @@ def offered(groups: Sequence[type]) -> dict[str, Verb]:
     }
 
 
-def perform_in(groups: Sequence[type], opened: Opened, verb: str, given: Mapping[str, Any], told: Callbacks) -> Any:
-    """Do a verb of the groups in this process, with what is open here."""
-    group, _, method = verb.partition(".")
-    found = next(one for one in groups if one.__name__.lower() == group)
-    body = getattr(found(opened), method)
-    known = inspect.signature(body).parameters
-    if "progress" in known and told.progress is not None:
-        return body(**given, progress=told.progress)
-    return body(**given)
+class VerbsAtWork:
+    """What the engine's owner does for those who ask: the verbs of the groups, on one project folder."""
+
+    def __init__(self, groups: Sequence[type], folder: Path) -> None:
+        self.verbs: Mapping[str, Verb] = offered(groups)
+        self._groups = groups
+        self._rooms = Rooms(folder)
+
+    def perform(self, engine: DuckEngine, request: Request, callbacks: Callbacks) -> Any:
+        """Do a verb with a connection of its own; its clock goes on from what the asker's showed."""
+        begun = time.monotonic()
+
+        def clock() -> datetime:
+            return request.at + timedelta(seconds=time.monotonic() - begun)
+
+        opened = Opened(self._rooms, clock, Actor.parse(request.actor), engine=engine, request=request)
+        group, _, method = request.verb.partition(".")
+        found = next(one for one in self._groups if one.__name__.lower() == group)
+        body = getattr(found(opened), method)
+        given = dict(request.arguments)
+        if "progress" in inspect.signature(body).parameters:
+            given["progress"] = callbacks.progress
+        return body(**given)
+
+    def recover(self, at: datetime, pid: int) -> None:
+        """End the runs that an owner which died had begun."""
+        try:
+            store = self._rooms.store(self._rooms.declared.current().definitions.settings.store)
+        except TierwiseError:  # what cannot be read now is said to who asks for it; the next run ends them too
+            return
+        self._rooms.end_dead_runs(store, at)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._rooms.close()

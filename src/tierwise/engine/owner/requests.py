@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
-__all__ = ["Callbacks", "Desk", "Kind", "Verb"]
+from tierwise.engine.backends.duckdb.engine import DuckEngine
 
-Kind = Literal["read", "write"]
+__all__ = ["Callbacks", "Desk", "Elsewhere", "Kind", "Request", "Verb", "Work"]
+
+#: A reading verb, a writing one, a writing one that may be asked again when its owner died on the way.
+Kind = Literal["read", "write", "repeat"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A verb the owner does: its name, and whether it only reads."""
+    """A verb the owner does: its name, and what it may do."""
 
     name: str
     kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One verb asked for.
+
+    Args:
+        verb: its name.
+        arguments: what it is called with.
+        actor: who asks, as text.
+        at: the instant the asker's clock showed, with its zone.
+        pid: the asker's process.
+        key: the same for every attempt at the same request, and for no other.
+        again: whether an earlier attempt may have been done, unheard of.
+        wait: whether a writing verb waits for its turn.
+    """
+
+    verb: str
+    arguments: Mapping[str, Any]
+    actor: str
+    at: datetime
+    pid: int
+    key: str
+    again: bool = False
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +63,36 @@ class Desk(Protocol):
     def call(self, verb: str, arguments: Mapping[str, Any], callbacks: Callbacks) -> Any:
         """Have a verb done and return its answer."""
         ...
+
+
+class Work(Protocol):
+    """What the owner does for those who ask; the façade brings it along."""
+
+    @property
+    def verbs(self) -> Mapping[str, Verb]:
+        """Return the closed list of verbs by name."""
+        ...
+
+    def perform(self, engine: DuckEngine, request: Request, callbacks: Callbacks) -> Any:
+        """Do a verb with a connection of its own."""
+        ...
+
+    def recover(self, at: datetime, pid: int) -> None:
+        """Put right what an owner left that died."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the work had open."""
+        ...
+
+
+class Elsewhere(Exception):
+    """The owner takes no more requests, or has died: ask whoever comes after it.
+
+    Args:
+        begun: whether the request may have been begun.
+    """
+
+    def __init__(self, begun: bool = False) -> None:
+        super().__init__("the engine's owner takes no more requests")
+        self.begun = begun
