@@ -75,7 +75,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-_GROUPS = {"stream": "Over a stream", "scalar": "Scalar", "population": "Population", "membership": "Membership"}
+_GROUPS = {
+    "stream": "Over a stream",
+    "sequence": "Order of things",
+    "scalar": "Scalar",
+    "population": "Population",
+    "membership": "Membership",
+}
 
 
 def streams_page() -> str:

@@ -18,7 +18,9 @@ from tests.conformance.truths import (
     POPULATION,
     RANKED,
     SCALARS,
+    SEQUENCES,
     STREAM,
+    TIMED,
     TRIED,
 )
 from tests.conformance.worlds import Case, catalogue_of, engine_of, reference_of, same, spines
@@ -55,6 +57,8 @@ OF_STREAMS: dict[str, Sequence[Any]] = {
         _with("sum(s.q)", option): (sum(2 ** "abcdefg".index(key) for key in rows), 0, 0)
         for option, rows in OPTIONS.items()
     },
+    **{text: (truth, None, None) for text, truth in TIMED.items()},
+    **{text: (truth, False, False) for text, truth in SEQUENCES.items()},
 }
 WORLDS: dict[str, tuple[Case, Mapping[str, Sequence[Any]]]] = {
     "stream": (replace(STREAM, parameters={"span": {"type": "duration", "default": "2mo"}}), OF_STREAMS),

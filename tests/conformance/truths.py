@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,7 +22,9 @@ __all__ = [
     "RANKED",
     "ROWS",
     "SCALARS",
+    "SEQUENCES",
     "STREAM",
+    "TIMED",
 ]
 
 #: Monday, 15 June 2026, noon in Shanghai.
@@ -53,6 +56,43 @@ ROWS: Final = tuple(
 STREAM: Final = Case(
     tags={}, as_of=AS_OF, customers=(1, 2, 3), streams={"s": {1: ROWS, 3: ROWS[7:]}}, moments=(at("2026-07-01 00:00"), at("2026-05-01 00:00"))
 )  # fmt: skip
+
+#: Expression → what it says of customer 1; nothing follows anything for the others.
+SEQUENCES: Final[dict[str, bool]] = {
+    'followed(s(t == "x"), s(t == "z"))': True,
+    'followed(s(t == "z"), s(t == "x"), s(t == "y"))': True,  # d, e, g
+    'followed(s(t == "y"), s(t == "z"), s(t == "y"), s(t == "x"))': False,
+    "followed(s(), s(), s(), s(), s(), s(), s())": True,
+    "followed(s(), s(), s(), s(), s(), s(), s(), s())": False,
+    'followed(s(t == "w"), s())': False,
+    'followed(s(), s(t == "w"))': False,  # not known yet
+    'followed(s(t == "x"), s(t == "z"), within="99h")': True,  # e to f, to the microsecond
+    'followed(s(t == "x"), s(t == "z"), within="98h")': False,
+    'followed(s(t == "x"), s(t == "z"), s(t == "y"), within="111h")': True,
+    'followed(s(t == "x"), s(t == "z"), s(t == "y"), within="110h")': False,
+    'followed(s(t == "x"), s(t == "z"), s(t == "y"), gap="99h")': True,
+    'followed(s(t == "x"), s(t == "z"), s(t == "y"), gap="98h")': False,
+    'followed(s(n == 5), s(n == 1), s(n == 2), gap="30d")': False,  # a to d is longer, d to f is not
+    "followed(s(n == 7), s(n == 2))": True,
+    "followed(s(n == 7), s(n == 2), same=t)": False,
+    "followed(s(n == 1), s(n == 2), same=t)": True,
+    'followed(s(n == 5), s(n == 7), s(n == 3), same=t, gap="166d", within="217d")': True,
+    'followed(s(n == 5), s(n == 7), s(n == 3), same=t, gap="165d", within="217d")': False,
+    'followed(s(n == 5), s(n == 7), s(n == 3), same=t, gap="166d", within="216d")': False,
+    'followed(s(n == 3), within="4d", without=s(t == "z"))': True,  # f comes 99 hours after e
+    'followed(s(n == 3), within="5d", without=s(t == "z"))': False,
+    'followed(s(n == 3), within="5d", same=t, without=s(t == "z"))': True,  # of another t
+    'followed(s(n == 2), within="12h", without=s(t == "y"))': False,  # the end of `within` is in it
+    'followed(s(n == 2), within="11h", without=s(t == "y"))': True,
+    'followed(s(n == 2), within="1d", without=s(n == 2))': True,  # a row does not come after itself
+    'followed(s(n == 4), within="12h", without=s(t == "x"))': True,  # just over
+    'followed(s(n == 4), within="13h", without=s(t == "x"))': False,  # it can still come
+    'followed(s(n == 7), s(n == 1), within="30d", without=s(n == 3))': True,
+    'followed(s(n == 7), s(n == 1), within="60d", without=s(n == 3))': False,
+    'followed(s(n == 7), s(n == 3), without=s(t == "z"))': False,  # d is between
+    'followed(s(n == 7), s(n == 3), without=s(t == "y"))': True,
+    'followed(s(t == "x"), s(t == "z"), without=s(n == 1))': True,  # not from c to f, but from e
+}
 
 #: Which rows each option leaves.
 OPTIONS: Final = {
@@ -91,6 +131,10 @@ OPTIONS: Final = {
     'on="last quarter"': "b",
     'on="this year"': "bcdefg",
     'on="last year"': "a",
+    'on="same day last year"': "",
+    'on="same month last year"': "",
+    'on="same quarter last year"': "",
+    'on="last year to date"': "",
     "latest=3": "efg",
     "where=b, latest=2": "fg",
     'until="2026-05-20", latest=1': "d",
@@ -142,11 +186,35 @@ FORMS: Final[dict[str, tuple[Any, Any, Any, Any]]] = {
     'streak(s, every="1mo")': (3, 2, 1, 0),
     'streak(s, every="3mo")': (3, 3, 1, 0),
     'streak(s, every="1y")': (2, 2, 1, 0),
+    'periods(s, every="1d", n=2)': (2, 0, 2, 0),
+    'periods(s, every="1w", n=2)': (2, 0, 2, 0),
+    'periods(s, every="1mo", n=3)': (3, 2, 1, 0),
+    'periods(s, every="3mo", n=3)': (3, 3, 1, 0),
+    'periods(s, every="1y", n=2)': (2, 2, 1, 0),
     "avg_gap(s)": ((222 - 10 / _Y) / 6, (196 - 1 / _Y) / 3, (5 - 9 / _Y) / 2, None),
     "min_gap(s)": (0.5, 30 - 1 / _Y, 0.5, None),
     "max_gap(s)": (97.0, 97.0, 4.125, None),
 }  # fmt: skip
 NOTHING: Final = 3
+
+#: The average over time of n = 5 (from 5 November 10:00), 7 (20 April 10:00), 1 (20 May 9:00), 3 (10 June 9:00), 2
+#: (14 June 12:00), 4 (15 June 0:00); of m = -1 from 10 June on, 6 from 15 June on. Weights are hours.
+TIMED: Final[dict[str, float | None]] = {
+    "time_avg(s.n)": (3984 * 5 + 719 * 7 + 504 * 1 + 99 * 3 + 12 * 2 + 12 * 4) / 5330,
+    'time_avg(s.n, within="6d")': (21 * 1 + 99 * 3 + 12 * 2 + 12 * 4) / 144,  # what was before the window holds in it
+    'time_avg(s.n, within="24h")': 3.0,
+    'time_avg(s.n, ago="1d..2d")': 3.0,
+    'time_avg(s.n, on="yesterday")': 2.5,
+    'time_avg(s.n, on="last year")': 5.0,
+    'time_avg(s.n, since="2026-06-15")': 4.0,
+    'time_avg(s.n, since="2026-06-14 12:00", until="2026-06-14 18:00")': 2.0,
+    'time_avg(s.n, until="2025-11-05")': 5.0,
+    'time_avg(s.n, until="2025-11-05 09:00")': None,  # nothing is known yet
+    'time_avg(s.n, since=first(s.time, where=t == "w"))': None,
+    'time_avg(s.n, where=n > 2, within="24h")': 3.5,
+    'time_avg(s.m, within="24h")': 2.5,  # the row without m changes nothing
+    "time_avg(s.q, since=as_of)": None,
+}
 
 # -- scalars -----------------------------------------------------------------------------------------------------------
 
@@ -262,6 +330,17 @@ SCALARS: Final[dict[str, tuple[Any, Any]]] = {
     'anniversary("1990-06-14", within="1y")': (True, True),
     'anniversary(birth_date, within="8mo")': (False, False),
     'anniversary(birth_date, within="9mo")': (True, False),
+    # by the lunar calendar 15 June 2026 is 1 May, 19 June 5 May; 29 February 2000 was 25 January, as 2 March 2027 is
+    'anniversary("1990-05-28", within="3d", calendar="lunar")': (False, False),
+    'anniversary("1990-05-28", within="4d", calendar="lunar")': (True, True),
+    'anniversary("1990-05-28", within="4d", calendar="solar")': (False, False),
+    'anniversary(birth_date, within="259d", calendar="lunar")': (False, False),
+    'anniversary(birth_date, within="260d", calendar="lunar")': (True, False),
+    # places
+    "distance_km(0, 0, 90, 0)": (6371.0088 * 3.141592653589793 / 2, 6371.0088 * 3.141592653589793 / 2),
+    "distance_km(0, -179.5, 0, 179.5)": (6371.0088 * 3.141592653589793 / 180, 6371.0088 * 3.141592653589793 / 180),
+    "distance_km(children, ratio, 3, 0.25)": (0.0, None),
+    "distance_km(90.000001, 0, 0, 0)": (None, None),
     # choosing
     "band(children, 0, 3)": ("3+", None),
     "band(children, 4)": ("<4", None),
@@ -309,6 +388,12 @@ _STD: Final = (
     104 / 1
 ) ** 0.5  # of 10, 20, 20, 40, 30: mean 24, squares 196 + 16 + 16 + 256 + 36 = 520, a fifth of it 104
 
+
+def _bucket(salt: str, customer: int) -> int:
+    """The first digit of the digest: half of all customers have one below 8."""
+    return int(hashlib.md5(f"{salt}|{customer}".encode()).hexdigest()[0], 16)
+
+
 #: Expression → of customers 1 to 6. In order the values are 10, 20, 20, 30, 40.
 POPULATION: Final[dict[str, Sequence[Any]]] = {
     "ntile(last(s.n), 2)": (1, 1, 1, 2, 2, None),  # the cut point is 20
@@ -355,4 +440,7 @@ MEMBERSHIP: Final[dict[str, Sequence[Any]]] = {
     'tier("grade") in ("gold", "none")': (True, False, False, True, False, True),
     'at_least("grade", "silver")': (False, True, True, True, True, False),
     'at_least("grade", "none")': (True, True, True, True, True, True),
+    'sample(0.5, salt="春")': tuple(_bucket("春", customer) < 8 for customer in range(1, 7)),
+    'sample(0, salt="春")': (False,) * 6,
+    'sample(1, salt="春")': (True,) * 6,
 }  # fmt: skip

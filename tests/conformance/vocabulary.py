@@ -6,7 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["ATTRIBUTES", "COLUMNS_OF", "DAYS", "DURATIONS", "LITERALS", "NUMBERS", "PATTERNS", "SPANS", "WORDS"]
+__all__ = [
+    "ATTRIBUTES",
+    "COLUMNS_OF",
+    "DAYS",
+    "DURATIONS",
+    "EXACT",
+    "LITERALS",
+    "NUMBERS",
+    "PATTERNS",
+    "SPANS",
+    "WORDS",
+]
 
 NUMBERS: Final = ("integer", "money", "decimal", "float")
 COLUMNS_OF: Final[dict[str, dict[str, str]]] = {
@@ -41,9 +52,11 @@ DURATIONS: Final = (
     '"400d"',
     "param.span",
 )
+EXACT: Final = ('"30m"', '"1d"', '"7d"', '"30d"', '"2w"', '"400d"')
 DAYS: Final = ('"0d"', '"1d"', '"30d"', '"2w"', '"1mo"', '"13mo"', '"1y"', '"200y"')
 SPANS: Final = ('"30d..90d"', '"0d..1d"', '"1mo..2mo"', '"7d..1mo"', '"1w..52w"')
 WORDS: Final = (
     "today", "yesterday", "this week", "last week", "this month", "last month", "this quarter", "last quarter", "this year", "last year",
+    "same day last year", "same month last year", "same quarter last year", "last year to date",
 )  # fmt: skip
 PATTERNS: Final = ("a.*", ".", "a.b", "[A-Z]+", "(?i)APP", "", "\\\\w+", ".*ß.*")

@@ -10,6 +10,7 @@ from tests.conformance.vocabulary import (
     COLUMNS_OF,
     DAYS,
     DURATIONS,
+    EXACT,
     LITERALS,
     NUMBERS,
     PATTERNS,
@@ -105,6 +106,9 @@ class Writer:
                 "days({s})",
                 f"distinct({{s}}.{any_column})",
                 'streak({{s}}, every="{}")'.format(self.pick(("1d", "1w", "1mo", "3mo", "1y"))),
+                'periods({{s}}, every="{}", n={})'.format(
+                    self.pick(("1d", "1w", "1mo", "3mo", "1y")), self.pick((1, 2, 12))
+                ),
             ]
         elif kind == "float":
             of = self.write("boolean", stream, depth - 1)
@@ -116,7 +120,7 @@ class Writer:
                 'score({{s}}, half_life="{}")'.format(self.pick(("1d", "30d", "12h"))),
             ]
             numbers = [name for name, own in COLUMNS_OF[stream].items() if own in NUMBERS]
-            calls += [f"avg({{s}}.{name})" for name in numbers]
+            calls += [f"{function}({{s}}.{name})" for function in ("avg", "time_avg") for name in numbers]
         for column in columns:
             calls += [f"{name}({{s}}.{column})" for name in ("first", "last", "top")]
             calls.append(f"nth({{s}}.{column}, {self.pick((1, 2, 3))})")
@@ -169,6 +173,8 @@ class Writer:
                     options.append(f"ago={self.pick(SPANS)}")
                 case "on":
                     options.append(f'on="{self.pick(WORDS)}"')
+                case "latest" if call.startswith("time_avg"):
+                    continue
                 case "latest":
                     options.append(f"latest={self.pick((1, 2, 3))}")
                 case _:
@@ -242,7 +248,10 @@ class Writer:
         )
 
     def birthday(self, row: str, depth: int) -> str:
-        return f"anniversary({self.write(self.pick(('date', 'instant')), row, depth)}, within={self.pick(DAYS[1:])})"
+        moment = self.write(self.pick(("date", "instant")), row, depth)
+        if self.pick(range(3)) == 0:
+            return f'anniversary({moment}, within={self.pick(DAYS[1:5])}, calendar="lunar")'
+        return f"anniversary({moment}, within={self.pick(DAYS[1:])})"
 
     def membership(self, row: str, depth: int) -> str:
         if not self.memberships or row:
@@ -253,11 +262,36 @@ class Writer:
                     'segment("vips")',
                     'tier("grade") == "gold"',
                     'tier("grade") in ("gold", "none")',
+                    'sample(0.5, salt="half")',
                     'at_least("grade", "silver")',
                     'tier("grade") != "silver"',
                 )
             )
         )
+
+    def sequence(self, row: str, depth: int) -> str:
+        """Steps that follow each other; `s` and `events` share no column, the steps of one stream share them all."""
+        if row:
+            return self.comparison(row, depth)
+        count = self.pick((1, 2, 2, 3))
+        alike = self.pick((True, False))
+        one = self.pick(tuple(COLUMNS_OF))
+        streams = [one if alike else self.pick(tuple(COLUMNS_OF)) for _ in range(count + 1)]
+        steps = [f"{stream}({self.step(stream, depth)})" for stream in streams]
+        options = []
+        if count == 1 or self.pick((True, False)):
+            options.append(f"within={self.pick(EXACT)}")
+        if count > 1 and self.pick(range(3)) == 0:
+            options.append(f"gap={self.pick(EXACT)}")
+        shared = [name for name, kind in COLUMNS_OF[one].items() if kind != "float" and name != "time"]
+        if alike and self.pick((True, False)):
+            options.append(f"same={self.pick(shared)}")
+        if count == 1 or self.pick((True, False)):
+            options.append(f"without={steps[count]}")
+        return f"followed({', '.join([*steps[:count], *options])})"
+
+    def step(self, stream: str, depth: int) -> str:
+        return "" if self.pick((True, False)) else self.write("boolean", stream, min(depth, 1))
 
     def standing(self, row: str, depth: int) -> str:
         """A comparison with a population, of boolean kind."""
@@ -331,6 +365,9 @@ class Writer:
             return f"hours_since({self.write(self.pick(('date', 'instant')), row, depth)})"
         return f"({self.write('instant', row, depth)} - {self.write('instant', row, depth)})"
 
+    def distance(self, row: str, depth: int) -> str:
+        return f"distance_km({', '.join(self.write(self.pick(NUMBERS), row, min(depth, 1)) for _ in range(4))})"
+
     def days_between(self, row: str, depth: int) -> str:
         return f"({self.write('date', row, depth)} - {self.write(self.pick(('date', 'instant')), row, depth)})"
 
@@ -371,7 +408,7 @@ def _WAYS(writer: Writer, kind: str) -> list[Callable[[str, int], str]]:
         case "boolean":
             return [
                 writer.comparison, writer.comparison, writer.comparison, writer.logic, writer.logic, writer.member, writer.known,
-                writer.texts, writer.birthday, writer.membership, writer.standing, writer.between,
+                writer.texts, writer.birthday, writer.membership, writer.standing, writer.between, writer.sequence,
                 lambda row, depth: writer.looked_up("boolean", row, depth),
             ]  # fmt: skip
         case "integer":
@@ -382,7 +419,12 @@ def _WAYS(writer: Writer, kind: str) -> list[Callable[[str, int], str]]:
         case "money" | "decimal":
             return [lambda row, depth: writer.arithmetic(kind, row, depth)]
         case "float":
-            return [lambda row, depth: writer.arithmetic("float", row, depth), writer.elapsed, writer.score]
+            return [
+                lambda row, depth: writer.arithmetic("float", row, depth),
+                writer.elapsed,
+                writer.score,
+                writer.distance,
+            ]
         case "text":
             return [writer.band, writer.small, lambda row, depth: writer.looked_up("text", row, depth)]
     return [lambda row, depth: writer.moved(kind, row, depth)]

@@ -20,7 +20,7 @@ _US_PER_DAY: Final = 86_400_000_000.0
 
 def of_nothing(expr: Aggregate, value: exp.Expression, key: exp.Expression) -> exp.Expression:
     """Return the aggregate with what it is of no rows; `key` is NULL for those a pass has no row of."""
-    if expr.function in ("count", "distinct", "days", "streak"):
+    if expr.function in ("count", "distinct", "days", "streak", "periods"):
         return exp.Coalesce(this=value, expressions=[literal(0, INTEGER)])
     if expr.function == "exists":
         return exp.Coalesce(this=value, expressions=[exp.false()])

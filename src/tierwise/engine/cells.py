@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
@@ -11,12 +12,15 @@ from tierwise.definitions.language.typed import (
     Aggregate,
     Apply,
     AttributeOf,
+    BucketOf,
     Expr,
+    Followed,
     Population,
     SegmentOf,
     TagOf,
     TierOf,
     parts,
+    walk_typed,
 )
 
 __all__ = [
@@ -25,6 +29,12 @@ __all__ = [
     "customer_reads",
     "named_cell",
 ]
+
+
+#: What stands for one value of a customer, wherever it is written.
+CUSTOMER_LEVEL: Final = (TagOf, AttributeOf, SegmentOf, TierOf, BucketOf, Population, Aggregate, Followed)
+#: What a pass of its own answers, beside the aggregates of one stream.
+Apart = Followed
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Named:
 def customer_reads(expr: Expr) -> Iterator[Expr]:
     """Yield the customer-level leaves inside an aggregate's row conditions and bounds."""
     for part in parts(expr):
-        if isinstance(part, TagOf | AttributeOf | SegmentOf | TierOf | Population | Aggregate):
+        if isinstance(part, CUSTOMER_LEVEL):
             yield part
         else:
             yield from customer_reads(part)
@@ -67,6 +77,7 @@ class Cells:
     aggregates: dict[Aggregate, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     populations: dict[Population, str] = field(default_factory=dict)
+    apart: dict[Apart, str] = field(default_factory=dict)
     named: dict[str, Named] = field(default_factory=dict)
     stage_of: dict[str, int] = field(default_factory=dict)
 
@@ -97,6 +108,8 @@ class Cells:
                 return 0
             case Aggregate():
                 return self.aggregate(expr)
+            case Followed():
+                return self.aside(expr)
             case Population():
                 before = max((self.visit(part) for part in parts(expr)), default=0)
                 cell = self.populations.setdefault(expr, f"p{len(self.populations)}$")
@@ -118,6 +131,20 @@ class Cells:
         cell = self.aggregates.setdefault(expr, f"a{len(self.aggregates)}$")
         self.stage_of[cell] = stage
         return stage
+
+    def aside(self, expr: Apart) -> int:
+        """Add what a pass of its own answers; return its stage."""
+        reads = [read for part in parts(expr) for read in _customer_level(part)]
+        stage = 1 + max((self.visit(read) for read in reads), default=-1)
+        cell = self.apart.setdefault(expr, f"e{len(self.apart)}$")
+        self.stage_of[cell] = stage
+        return stage
+
+    def parts(self) -> Iterator[Expr]:
+        """Yield every part of every expression that is computed."""
+        for named in self.named.values():
+            for expr in named.expressions():
+                yield from walk_typed(expr)
 
     @property
     def last_stage(self) -> int:
@@ -155,7 +182,7 @@ def named_cell(catalogue: Catalogue, name: str) -> Named:
 
 
 def _customer_level(expr: Expr) -> Iterator[Expr]:
-    if isinstance(expr, TagOf | AttributeOf | SegmentOf | TierOf | Population | Aggregate):
+    if isinstance(expr, CUSTOMER_LEVEL):
         yield expr
     else:
         yield from customer_reads(expr)
@@ -166,7 +193,7 @@ def _names_read(expr: Expr) -> Iterator[str]:
     match expr:
         case TagOf(name) | SegmentOf(name) | TierOf(name):
             yield name
-        case Aggregate() | Population():
+        case Aggregate() | Population() | Followed():
             return
         case _:
             for part in parts(expr):

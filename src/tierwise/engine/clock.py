@@ -10,7 +10,7 @@ from typing import Final
 from sqlglot import exp
 
 from tierwise.definitions.language.kinds import DATE
-from tierwise.definitions.language.times import CALENDAR_WORDS, Duration, Zone, calendar_days
+from tierwise.definitions.language.times import A_YEAR_AGO, CALENDAR_WORDS, Duration, Zone, calendar_days
 from tierwise.engine.sql import cast, fn, interval_micros, literal, null, number, text, timestamp, when
 
 __all__ = ["Clock", "bound"]
@@ -108,6 +108,11 @@ class Clock:
         if self.fixed is not None:
             first, after = calendar_days(word, self.zone.day_of(self.fixed))
             return timestamp(self.zone.midnight(first)), timestamp(self.zone.midnight(after))
+        if word in A_YEAR_AGO:
+            then = exp.Sub(this=self.today, expression=fn("to_months", number(12)))
+            begins = exp.Anonymous(this="date_trunc", expressions=[text(A_YEAR_AGO[word]), exp.Paren(this=then)])
+            ends = exp.Add(this=exp.Paren(this=then.copy()), expression=fn("to_days", number(1)))
+            return self.midnight(cast(begins, "DATE")), self.midnight(cast(ends, "DATE"))
         unit, back = CALENDAR_WORDS[word]
         start = exp.Anonymous(this="date_trunc", expressions=[text(unit), self.today])
         step = {

@@ -13,10 +13,11 @@ from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import FLOAT, INSTANT
-from tierwise.definitions.language.typed import Population
+from tierwise.definitions.language.typed import Apply, Population
 from tierwise.engine.cells import Cells, Named, named_cell
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
+from tierwise.engine.lunar import lunar_tables
 from tierwise.engine.plan import Compiler, Source
 from tierwise.engine.snapshot import Snapshot, Spine, everyone
 from tierwise.engine.sql import KEY, col, literal, null
@@ -100,6 +101,9 @@ class Evaluator:
         for named in wanted:
             if named.name not in known:
                 cells.want(named)
+        if any(isinstance(part, Apply) and part.function == "lunar_anniversary" for part in cells.parts()):
+            for name, calendar in lunar_tables().items():
+                self.backend.register(name, calendar)
         clock = Clock(self.catalogue.zone, spine.as_of, col("as_of", "t"), self._earliest)
         limited = spine.kind != "everyone"
         compiler = Compiler(cells, self.source, clock, self.snapshot.parameters, limited)

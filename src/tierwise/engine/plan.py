@@ -14,9 +14,11 @@ from tierwise.definitions.language.times import calendar_days
 from tierwise.definitions.language.typed import (
     Aggregate,
     AttributeOf,
+    BucketOf,
     ColumnOf,
     Const,
     Expr,
+    Followed,
     Population,
     SegmentOf,
     TagOf,
@@ -25,12 +27,14 @@ from tierwise.definitions.language.typed import (
     Window,
 )
 from tierwise.engine.aggregate import INLINE, of_nothing
-from tierwise.engine.cells import Cells, Named, customer_reads
+from tierwise.engine.cells import Apart, Cells, Named, customer_reads
+from tierwise.engine.chance import bucket_of
 from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
 from tierwise.engine.placing import place, plain, scaled, spread
 from tierwise.engine.ranked import own_pass
 from tierwise.engine.rows import StreamRows, row_column
+from tierwise.engine.sequences import StepRows, sequence
 from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, text, when
 
 __all__ = ["Compiler", "Source"]
@@ -65,9 +69,13 @@ class _Joins:
 
     def add_to(self, select: exp.Select) -> exp.Select:
         for name, key, alias in self.found:
-            table = exp.to_table(self.source.lookups[name]).as_(alias, copy=False)
+            table = _table(self.source.lookups.get(name, name)).as_(alias, copy=False)
             select = select.join(table, on=equals(col("key", alias), key), join_type="left", copy=False)
         return select
+
+
+def _table(name: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
 class Compiler:
@@ -98,6 +106,8 @@ class Compiler:
         def resolve(expr: Expr) -> exp.Expression:
             if isinstance(expr, ColumnOf):
                 return row_column(stream, expr.column, emitter)
+            if isinstance(expr, BucketOf):
+                return bucket_of(expr, col("customer_id", alias))
             return col(self.column_of(expr), alias)
 
         emitter = Emitter(clock, resolve, self.parameters, joins.lookup)
@@ -110,6 +120,8 @@ class Compiler:
                 return name
             case AttributeOf(name):
                 return self.cells.attributes[name]
+            case Followed():
+                return self.cells.apart[expr]
             case Aggregate():
                 return self.cells.aggregates[expr]
             case Population():
@@ -132,6 +144,9 @@ class Compiler:
                 found.append((self.own(expr, cell, before, joined), [cell]))
         for (stream, bucket, joined), members in groups.items():
             found.append((self.shared(stream, bucket, joined, members, before), [cell for _, cell in members]))
+        for aside, cell in self.cells.apart.items():
+            if self.cells.stage_of[cell] == stage:
+                found.append((self.aside(aside, cell, before), [cell]))
         if stage == 0 and self.cells.attributes:
             found.append((self.attributes(before), list(self.cells.attributes.values())))
         return found
@@ -213,6 +228,25 @@ class Compiler:
             probe.subquery("o", copy=False), copy=False
         )
 
+    def aside(self, expr: Apart, cell: str, before: str) -> exp.Select:
+        """Return the pass of what is neither an aggregate of one stream nor a population function."""
+        joined = self.spine_limits or any(True for _ in customer_reads(expr))
+        needed: dict[str, _Joins] = {}
+
+        def read(stream: str) -> StepRows:
+            joins = needed.setdefault(stream, _Joins(self.source))
+            rows = self.rows(stream, joined, joins)
+            source = self.from_stream(self.source.streams[stream], joined, before)
+            source = source.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
+            return StepRows(rows, joins.add_to(source))
+
+        select = sequence(expr, read)
+        if any(joins.found for joins in needed.values()):  # the joins are known only once the conditions are written
+            select = sequence(expr, read)
+        return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
+            select.subquery("o", copy=False), copy=False
+        )
+
     def attributes(self, before: str) -> exp.Select:
         """Each attribute's newest known value at as_of, or its first known one."""
         joined = self.spine_limits
@@ -245,6 +279,7 @@ class Compiler:
             answers: table of each population cell's answers, by cell.
         """
         of_cell = {cell: expr for expr, cell in self.cells.aggregates.items()}
+        aside = {cell for expr, cell in self.cells.apart.items() if expr.kind == BOOLEAN}
         kind_of = {cell: node.kind for node, cell in self.cells.populations.items()}
         select = exp.select("t.*", copy=False).from_(exp.to_table(before).as_("t", copy=False), copy=False)
         for index, (table, cells) in enumerate(passes):
@@ -259,6 +294,8 @@ class Compiler:
                 value: exp.Expression = col(cell, alias)
                 if cell in of_cell:
                     value = of_nothing(of_cell[cell], value, col(KEY, alias))
+                if cell in aside:
+                    value = exp.Coalesce(this=value, expressions=[exp.false()])
                 select = select.select(value.as_(cell, quoted=True, copy=False), copy=False)
         for index, (cell, table) in enumerate(answers.items()):
             alias = f"d{index}"

@@ -14,6 +14,7 @@ from tierwise.engine.aggregate import INLINE, both, known, ratio, total_of, zero
 from tierwise.engine.emit import Emitter
 from tierwise.engine.rows import StreamRows
 from tierwise.engine.sql import KEY, cast, col, equals, filtered, fn, literal, number, physical, text, try_cast
+from tierwise.engine.timed import time_average
 from tierwise.engine.values import round9
 
 __all__ = ["own_pass"]
@@ -31,6 +32,8 @@ def own_pass(expr: Aggregate, rows: StreamRows, source: exp.Select) -> exp.Selec
         rows: how columns are written.
         source: ``SELECT … FROM stream …`` with the cut at as_of, still without columns.
     """
+    if expr.function == "time_avg":
+        return time_average(expr, rows, source)
     condition = both(*rows.conditions(expr))
     base = source.select(
         rows.key.as_(KEY, quoted=True, copy=False),
@@ -44,9 +47,9 @@ def own_pass(expr: Aggregate, rows: StreamRows, source: exp.Select) -> exp.Selec
         base = base.select(rows.column(expr.by.column).as_("w", copy=False), copy=False)
     if expr.of is not None:
         base = base.select(rows.emitter.certain(expr.of).as_("o", copy=False), copy=False)
-    if expr.function in ("days", "streak") or (expr.by is not None and expr.by.function == "days"):
+    if expr.function in ("days", "streak", "periods") or (expr.by is not None and expr.by.function == "days"):
         base = base.select(rows.emitter.clock.local_date(rows.time, of_row=True).as_("d", copy=False), copy=False)
-    if expr.function == "streak":
+    if expr.function in ("streak", "periods"):
         base = base.select(rows.emitter.clock.today.as_("today", copy=False), copy=False)
     if expr.function == "score":
         base = base.select(rows.emitter.clock.as_of.as_("as_of", copy=False), copy=False)
@@ -158,16 +161,30 @@ def _top(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
     )
 
 
-def _streak(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
+def _periods_back(expr: Aggregate, base: exp.Select) -> exp.Select:
+    """Return (key, k) of the calendar periods that have a row, k counted back from the current one."""
     assert expr.length is not None
     unit = {"1d": "day", "1w": "week", "1mo": "month", "3mo": "quarter", "1y": "year"}[expr.length.text]
     begins = [fn("date_trunc", text(unit), col(name)) for name in ("d", "today")]
     back = fn("date_diff", text(unit), begins[0], begins[1])
-    periods = (
+    return (
         exp.select(col(KEY), cast(back, "BIGINT").as_("k", copy=False), copy=False)
         .from_(base.subquery("b", copy=False), copy=False)
         .distinct()
     )
+
+
+def _periods(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
+    return (
+        exp.select(col(KEY), exp.Count(this=_STAR.copy()).as_("answer", copy=False), copy=False)
+        .from_(_periods_back(expr, base).subquery("p", copy=False), copy=False)
+        .where(exp.LT(this=col("k"), expression=number(expr.n or 1)), copy=False)
+        .group_by(col(KEY), copy=False)
+    )
+
+
+def _streak(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
+    periods = _periods_back(expr, base)
     numbered = exp.select(
         col(KEY),
         col("k"),
@@ -213,6 +230,7 @@ def _gap(extreme: type[exp.Min] | type[exp.Max]) -> _OwnPass:
 _OWN: Final[Mapping[str, _OwnPass]] = {
     "top": _top,
     "streak": _streak,
+    "periods": _periods,
     "min_gap": _gap(exp.Min),
     "max_gap": _gap(exp.Max),
 }

@@ -10,7 +10,7 @@ from tierwise.definitions.streams import Stream
 from tierwise.engine.emit import Emitter
 from tierwise.engine.sql import cast, col, equals, fn, null, number, text, try_cast
 
-__all__ = ["StreamRows", "row_column", "window_conditions"]
+__all__ = ["StreamRows", "row_column", "window_conditions", "window_ends"]
 
 
 class StreamRows:
@@ -124,6 +124,28 @@ def window_conditions(expr: Aggregate, emitter: Emitter, time: exp.Expression) -
         on_day = window.until.kind == DATE
         found.append((exp.LT if on_day else exp.LTE)(this=time.copy(), expression=_bound(window.until, emitter, 1)))
     return found
+
+
+def window_ends(expr: Aggregate, emitter: Emitter) -> tuple[list[exp.Expression], list[exp.Expression]]:
+    """Return the instants a window begins at and those it ends at, of each given part; the latest and earliest hold."""
+    window, clock = expr.window, emitter.clock
+    lows: list[exp.Expression] = []
+    highs: list[exp.Expression] = [clock.as_of]
+    if window.within is not None:
+        lows.append(clock.minus(window.within))
+    if window.ago is not None:
+        near, far = window.ago
+        lows.append(clock.minus(far))
+        highs.append(clock.minus(near))
+    if window.on:
+        first, after = clock.calendar(window.on)
+        lows.append(first)
+        highs.append(after)
+    if window.since is not None:
+        lows.append(_bound(window.since, emitter, 0))
+    if window.until is not None:
+        highs.append(_bound(window.until, emitter, 1))
+    return lows, highs
 
 
 def _bound(bound: Expr, emitter: Emitter, plus_days: int) -> exp.Expression:

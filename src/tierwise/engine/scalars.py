@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from tierwise.definitions.language.kinds import DATE, FLOAT, INSTANT, INTEGER, Kind
+from tierwise.definitions.language.kinds import DATE, EARTH_RADIUS_KM, FLOAT, INSTANT, INTEGER, Kind
 from tierwise.definitions.language.typed import Apply, ColumnOf, Const, Expr
-from tierwise.engine.sql import cast, fn, literal, null, number, physical, text, try_cast, when
+from tierwise.engine.clock import bound
+from tierwise.engine.lunar import lunar_anniversary
+from tierwise.engine.sql import all_of, cast, fn, literal, null, number, physical, text, try_cast, when
 from tierwise.engine.values import days_step, in_calendar, once
 
 if TYPE_CHECKING:
@@ -101,6 +103,32 @@ def _next_anniversary(day: exp.Expression, today: exp.Expression) -> exp.Express
     return when([(exp.GTE(this=in_year(0), expression=today.copy()), in_year(0))], in_year(1))
 
 
+def _lunar_anniversary(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    return lunar_anniversary(emitter, emitter.value(args[0]), emitter.duration(args[1]))
+
+
+def _distance_km(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
+    """The haversine formula; missing where a point is none. The four numbers are worked out once, as a list."""
+    listed = exp.Array(expressions=[cast(emitter.value(arg), "DOUBLE") for arg in args])
+
+    def point(index: int) -> exp.Expression:
+        return fn("list_extract", exp.column("v"), number(index))
+
+    def half(one: int, other: int) -> exp.Expression:
+        difference = fn("radians", exp.Sub(this=point(other), expression=point(one)))
+        sine = fn("sin", exp.Div(this=difference, expression=literal(2.0, FLOAT), typed=False, safe=False))
+        return exp.Mul(this=sine, expression=sine.copy())
+
+    cosines = exp.Mul(this=fn("cos", fn("radians", point(1))), expression=fn("cos", fn("radians", point(3))))
+    part = exp.Add(this=half(1, 3), expression=exp.Mul(this=cosines, expression=exp.Paren(this=half(2, 4))))
+    angle = fn("asin", fn("sqrt", fn("least", part, literal(1.0, FLOAT))))
+    known = [exp.LTE(this=fn("abs", point(i)), expression=number(90 if i in (1, 3) else 180)) for i in range(1, 5)]
+    usable = all_of(known)
+    assert usable is not None
+    distance = exp.Mul(this=literal(2 * EARTH_RADIUS_KM, FLOAT), expression=angle)
+    return bound(listed, when([(usable, distance)]))
+
+
 def _band(emitter: Emitter, args: tuple[Expr, ...], kind: Kind) -> exp.Expression:
     x, edges = args[0], args[1:]
     shown = [_plain(edge) for edge in edges]
@@ -181,6 +209,8 @@ SCALARS: Final[Mapping[str, _Emit]] = {
     "hour": _extract("hour"),
     "age": _age,
     "anniversary": _anniversary,
+    "lunar_anniversary": _lunar_anniversary,
+    "distance_km": _distance_km,
     "band": _band,
     "coalesce": _coalesce,
     "case": _case,

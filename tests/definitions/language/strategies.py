@@ -21,6 +21,7 @@ from tierwise.definitions.language.nodes import (
     Node,
     Op,
     Parameter,
+    Step,
 )
 
 __all__ = ["decimals", "literals", "names", "row_trees", "texts", "trees"]
@@ -118,7 +119,7 @@ def _options(
 def _calls(inner: st.SearchStrategy[Node], rows: st.SearchStrategy[Node] | None) -> st.SearchStrategy[Node]:
     scalar = st.builds(
         Call,
-        st.sampled_from([name for name, function in FUNCTIONS.items() if function.group != "stream"]),
+        st.sampled_from([name for name, function in FUNCTIONS.items() if function.group not in ("stream", "sequence")]),
         st.lists(inner, max_size=3).map(tuple),
         _options(inner, inner),
     )
@@ -132,7 +133,16 @@ def _calls(inner: st.SearchStrategy[Node], rows: st.SearchStrategy[Node] | None)
         names,
         st.just("") | names,
     )
-    return scalar | stream
+    steps = st.builds(Step, names, st.none() | rows)
+    told = _options(inner, rows).map(lambda named: tuple(pair for pair in named if pair[0] != "without"))
+    left_out = st.just(()) | steps.map(lambda step: (("without", step),))
+    sequence = st.builds(
+        lambda found, named, without: Call("followed", found, (*named, *without)),
+        st.lists(steps, min_size=1, max_size=3).map(tuple),
+        told,
+        left_out,
+    )
+    return scalar | stream | sequence
 
 
 def _extended(leaves: st.SearchStrategy[Node], rows: st.SearchStrategy[Node] | None) -> st.SearchStrategy[Node]:

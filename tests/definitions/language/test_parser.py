@@ -207,7 +207,10 @@ REFUSED = [
     ("a\u3000> 5", "syntax", "full-width", "did you mean a space?"),
     # calls
     ("cuont(orders)", "unknown-name", "no function `cuont`", "did you mean `count`?"),
-    ("followed(a)", "not-yet", "not available in this version", ""),
+    ("reachable(a)", "not-yet", "not available in this version", ""),
+    ("followed(events)", "argument", "a step of followed() is a stream with at most one condition", "items()"),
+    ('followed(events(), within="2d", without=items(), without=items())', "syntax", "", ""),
+    ("count(orders, where=followed(events(), items()))", "kind", "about customers", "customer.<tag>"),
     ("count()", "argument", "needs a stream", "orders"),
     ("sum('x')", "argument", "first argument of sum()", ""),
     ('count(orders, within="1d", within="2d")', "argument", "`within=` is given twice", ""),

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.definitions.language.strategies import row_trees, trees
+from tierwise.definitions import streams
 from tierwise.definitions.language.functions import FUNCTIONS, Function, Param
 from tierwise.definitions.language.kinds import MONEY
-from tierwise.definitions.language.nodes import Call, Literal, Name, Node, Op, walk
+from tierwise.definitions.language.nodes import Call, Column, Literal, Name, Node, Op, Step, walk
 from tierwise.definitions.language.parser import parse
 from tierwise.definitions.language.sentences import Labels, Language, SentencePart, parts, sentence
 from tierwise.definitions.language.treejson import tree_to_json
 from tierwise.definitions.language.words import CALENDAR
-from tierwise.definitions.streams import Column, Stream
 
 NAMES = Labels(
     tags={
@@ -223,6 +223,12 @@ def _argument(param: Param) -> Node:
         return Literal(param.choices[0])
     if param.takes in literals:
         return Literal(literals[param.takes])
+    if param.takes == "step":
+        return Step("events", Op("==", (Column("type"), Literal(param.name))))
+    if param.takes == "column":
+        return Column("sku")
+    if param.takes == "text literal":
+        return Literal("春")
     if param.takes in ("name", "pattern"):
         return Literal(f"{param.name}_1")
     if param.takes == "aggregate":
@@ -385,7 +391,7 @@ def test_labels() -> None:
     own = Labels(
         streams={"balances": {"zh": "资产", "en": "assets"}},
         columns={"orders.amount": {"zh": "付款", "en": "payment"}},
-        known={"balances": Stream("balances", (Column("amount", MONEY, label="余额"),), label="账户")},
+        known={"balances": streams.Stream("balances", (streams.Column("amount", MONEY, label="余额"),), label="账户")},
     )
     tree = parse("sum(balances.amount) > sum(orders.amount)")
     assert sentence(tree, "zh", own) == "资产的余额合计 > orders的付款合计"

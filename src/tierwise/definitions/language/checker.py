@@ -35,6 +35,7 @@ from tierwise.definitions.language.nodes import (
     Node,
     Op,
     Parameter,
+    Step,
 )
 from tierwise.definitions.language.parser import problem_at
 from tierwise.definitions.language.times import Zone, parse_date, parse_duration, parse_instant
@@ -167,6 +168,9 @@ class Checker:
                 return self.name(node, name, address)
             case Parameter(name):
                 return self.parameter(node, name, address)
+            case Step():
+                self.report(node, address, "kind", "a stream with a condition is a step of followed()")
+                return None
             case Items():
                 self.report(node, address, "kind", "a list can only stand on the right side of `in`")
                 return None

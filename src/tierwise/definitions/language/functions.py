@@ -22,7 +22,7 @@ class Param:
 
     `takes` is one of ``stream``, ``stream.column``, ``rows`` (a condition on rows), ``aggregate``, ``number``,
     ``text``, ``boolean``, ``time`` (date or instant), ``ordered``, ``any``, ``integer`` (a literal), ``duration`` (a
-    literal), ``choice`` (one of `choices`), ``name`` (a literal name).
+    literal), ``step`` (a stream with a condition), ``column`` (a column of the steps), ``choice`` (one of `choices`), ``name`` (a literal name).
     """
 
     name: str
@@ -66,7 +66,8 @@ STREAM_OPTIONS: Final = (
     Param("until", "time", required=False, keyword=True),
     Param("on", "choice", required=False, keyword=True, choices=(
         "today", "yesterday", "this week", "last week", "this month", "last month", "this quarter", "last quarter",
-        "this year", "last year",
+        "this year", "last year", "same day last year", "same month last year", "same quarter last year",
+        "last year to date",
     )),
     Param("latest", "integer", required=False, keyword=True),
 )  # fmt: skip
@@ -130,6 +131,10 @@ _ALL: Final = (
     _over_stream("avg_gap", (_STREAM,), FLOAT, "{stream}平均间隔天数", "average days between {stream}", None, "Average gap between neighbouring rows, in days."),
     _over_stream("min_gap", (_STREAM,), FLOAT, "{stream}最短间隔天数", "shortest gap in days between {stream}", None, "Smallest gap between neighbouring rows, in days."),
     _over_stream("max_gap", (_STREAM,), FLOAT, "{stream}最长间隔天数", "longest gap in days between {stream}", None, "Largest gap between neighbouring rows, in days."),
+    _over_stream("periods", (_STREAM, Param("every", "duration", keyword=True), Param("n", "integer", keyword=True)), INTEGER, "近{n}期中有{stream}的期数（每期{every}）", "number of the last {n} periods of {every} with {stream}", 0, "In how many of the last n calendar periods (1d, 1w, 1mo, 3mo, 1y), the current one included, there is a row."),
+    Function("time_avg", "stream", (_COLUMN, *(option for option in STREAM_OPTIONS if option.name != "latest")), FLOAT, MappingProxyType({"zh": "{stream}的{column}按时间加权的平均值", "en": "time-weighted average {column} of {stream}"}), boundary="threshold", about="The average over time of a value that holds until the next row; what was before the first row is left out."),
+    # order of things
+    Function("followed", "sequence", (Param("step", "step", many=True), Param("within", "duration", required=False, keyword=True), Param("gap", "duration", required=False, keyword=True), Param("same", "column", required=False, keyword=True), Param("without", "step", required=False, keyword=True)), BOOLEAN, MappingProxyType({"zh": "依次有{step}", "en": "has {step}"}), False, "window", about="Whether rows of the steps follow each other in time: `within=` from first to last, `gap=` between neighbours, `same=` one value of a column in all of them, `without=` a row that must not come."),
     # scalar: time
     _scalar("days_since", (Param("x", "time"),), INTEGER, "距{x}的天数", "days since {x}", "Local midnights from x to as_of.", "daily"),
     _scalar("days_until", (Param("x", "time"),), INTEGER, "到{x}的剩余天数", "days until {x}", "Local midnights from as_of to x.", "daily"),
@@ -141,7 +146,9 @@ _ALL: Final = (
     _scalar("weekday", (Param("x", "time"),), INTEGER, "{x}的星期", "weekday of {x}", "Local weekday, Monday 1 to Sunday 7."),
     _scalar("hour", (Param("x", "time"),), INTEGER, "{x}的小时", "hour of {x}", "Local hour, 0 to 23; 0 for a date."),
     _scalar("age", (Param("x", "time"),), INTEGER, "按{x}算的周岁", "age in years by {x}", "Completed years; 29 February counts as 28 February in other years.", "daily"),
-    _scalar("anniversary", (Param("x", "time"), Param("within", "duration", keyword=True)), BOOLEAN, "{x}的周年日在未来{within}内", "the anniversary of {x} is within the next {within}", "Whether the next anniversary is at most this far ahead, today included.", "calendar"),
+    _scalar("anniversary", (Param("x", "time"), Param("within", "duration", keyword=True), Param("calendar", "choice", required=False, keyword=True, choices=("solar", "lunar"))), BOOLEAN, "{x}的周年日在未来{within}内", "the anniversary of {x} is within the next {within}", "Whether the next anniversary is at most this far ahead, today included; by the Chinese lunar calendar on request.", "calendar"),
+    # scalar: place
+    _scalar("distance_km", (Param("latitude", "number"), Param("longitude", "number"), Param("latitude2", "number"), Param("longitude2", "number")), FLOAT, "（{latitude}，{longitude}）到（{latitude2}，{longitude2}）的公里数", "kilometres from ({latitude}, {longitude}) to ({latitude2}, {longitude2})", "The distance on a sphere of 6,371.0088 km radius between two points in degrees."),
     # scalar: choosing
     _scalar("band", (Param("x", "number"), Param("edge", "number literal", many=True)), TEXT, "{x}按{edge}分的区间", "band of {x} with the edges ({edge})", "The half-open interval x falls in, written `<18`, `18-25`, `35+`."),
     _scalar("coalesce", (Param("x", "any", many=True),), "same", "（{x}）中首个有值的", "first known of ({x})", "The first value that is not missing."),
@@ -166,6 +173,7 @@ _ALL: Final = (
     Function("segment", "membership", (Param("segment", "name"),), BOOLEAN, MappingProxyType({"zh": "属于「{segment}」分群", "en": "is in the segment {segment}"}), about="Whether the customer is in the segment."),
     Function("tier", "membership", (Param("tiering", "name"),), "tier", MappingProxyType({"zh": "所在{tiering}", "en": "tier in {tiering}"}), about="The tier of the tiering the customer is in."),
     Function("at_least", "membership", (Param("tiering", "name"), Param("tier", "name")), BOOLEAN, MappingProxyType({"zh": "所在{tiering}不低于{tier}", "en": "tier in {tiering} is {tier} or better"}), about="Whether the tier is this one or a better one; for ordered tierings."),
+    Function("sample", "membership", (Param("share", "number literal"), Param("salt", "text literal", keyword=True)), BOOLEAN, MappingProxyType({"zh": "属于随机抽取的{share}（种子{salt}）", "en": "is in the random sample of {share} (seed {salt})"}), about="Whether chance puts the customer into this share; the same customers for the same salt, always."),
 )  # fmt: skip
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({function.name: function for function in _ALL})
@@ -173,9 +181,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({function.name: func
 #: Functions the language has and this version refuses, with the room they come with.
 LATER: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("followed", "time_avg"), "sequences and time-weighted averages"),
         **dict.fromkeys(("group_sum", "group_count", "group_avg", "group_min", "group_max", "community"), "groups"),
-        **dict.fromkeys(("was_tier", "entered", "left", "tier_since", "to_next", "sample"), "membership history"),
+        **dict.fromkeys(("was_tier", "entered", "left", "tier_since", "to_next"), "membership history"),
         **dict.fromkeys(("points_balance", "consent", "reachable", "in_journey", "assigned"), "loyalty and campaigns"),
         **dict.fromkeys(
             ("clv_12m", "p_alive", "expected_orders", "churn_risk", "next_order_at", "affinity"), "value models"

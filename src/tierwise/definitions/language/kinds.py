@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
-    "BOOLEAN", "DATE", "DECIMAL", "DURATION", "FLOAT", "INSTANT", "INTEGER", "KIND_NAMES", "MONEY", "NUMBERS", "TEXT",
-    "Kind", "kind_named", "list_of", "tier_of",
+    "BOOLEAN", "DATE", "DECIMAL", "DURATION", "EARTH_RADIUS_KM", "FLOAT", "INSTANT", "INTEGER", "KIND_NAMES",
+    "MONEY", "NUMBERS", "TEXT", "Kind", "kind_named", "list_of", "tier_of",
 ]  # fmt: skip
 
 
@@ -60,6 +60,9 @@ TEXT: Final = Kind("text")
 DATE: Final = Kind("date")
 INSTANT: Final = Kind("instant")
 DURATION: Final = Kind("duration")
+
+#: The mean radius of the earth, for distances.
+EARTH_RADIUS_KM: Final = 6371.0088
 
 NUMBERS: Final = frozenset({INTEGER, DECIMAL, MONEY, FLOAT})
 

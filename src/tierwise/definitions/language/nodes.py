@@ -9,7 +9,8 @@ from typing import Final
 
 __all__ = [
     "COMPARISONS", "NOWHERE", "Call", "Chain", "Column", "CustomerValue", "Items", "Literal", "Name", "Node", "Op",
-    "Parameter", "Span", "children", "walk",
+    "Parameter", "Span", "Step", "children",
+    "walk",
 ]  # fmt: skip
 
 COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
@@ -85,6 +86,14 @@ class Parameter(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Step(Node):
+    """A row of a stream that meets a condition, as a step of ``followed``: ``events(type == "add_to_cart")``."""
+
+    stream: str
+    where: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Node):
     """A function call; functions over a stream carry the stream and, for ``sum(orders.amount)``, the column."""
 
@@ -127,6 +136,8 @@ def children(node: Node) -> Iterator[tuple[str, Node]]:
             yield from ((f"items.{i}", item) for i, item in enumerate(items))
         case Op(_, args) | Chain(_, args):
             yield from ((f"args.{i}", arg) for i, arg in enumerate(args))
+        case Step(_, where) if where is not None:
+            yield "where", where
         case Call(_, args, named):
             yield from ((f"args.{i}", arg) for i, arg in enumerate(args))
             yield from named

@@ -25,6 +25,7 @@ from tierwise.definitions.language.nodes import (
     Op,
     Parameter,
     Span,
+    Step,
     walk,
 )
 from tierwise.errors import Place, Problem, near_name
@@ -409,6 +410,8 @@ class _Parser:
             self.fail(
                 self.span(tree.func), f"there is no function `{name}`", "unknown-name", hint=near_name(name, FUNCTIONS)
             )
+        if function.group == "sequence":
+            return self.sequence(tree, at, name, rows, depth)
         if function.group != "stream":
             args = tuple(self.convert(argument, rows, depth) for argument in tree.args)
             return Call(name, args, self.named(tree, rows, depth, frozenset()), at=at)
@@ -424,6 +427,29 @@ class _Parser:
         stream, column = self.stream_argument(tree.args[0], name)
         rest = tuple(self.convert(argument, rows, depth) for argument in tree.args[1:])
         return Call(name, rest, self.named(tree, rows, depth, _ROW_OPTIONS), stream=stream, column=column, at=at)
+
+    def sequence(self, tree: ast.Call, at: Span, name: str, rows: bool, depth: int) -> Node:
+        if rows:
+            hint = "make it a tag, and write customer.<tag>"
+            self.fail(at, f"{name}() is about customers and cannot stand in a condition on rows", "kind", hint)
+        steps = tuple(self.step(argument, name, depth) for argument in tree.args)
+        plain = [option for option in tree.keywords if option.arg != "without"]
+        named = self.named(ast.Call(tree.func, [], plain), rows, depth, frozenset({"same"}))
+        left_out = [option for option in tree.keywords if option.arg == "without"]
+        if len(left_out) > 1:
+            self.fail(self.span(left_out[1]), "`without=` is given twice", "argument")
+        without = tuple(("without", self.step(option.value, name, depth)) for option in left_out)
+        return Call(name, steps, (*named, *without), at=at)
+
+    def step(self, tree: ast.expr, function: str, depth: int) -> Node:
+        at = self.span(tree)
+        match tree:
+            case ast.Call(ast.Name(stream), [], []):
+                return Step(stream, at=at)
+            case ast.Call(ast.Name(stream), [condition], []) if not isinstance(condition, ast.Starred):
+                return Step(stream, self.convert(condition, True, depth), at=at)
+        hint = 'write events(type == "add_to_cart"), or items() for any row'
+        self.fail(at, f"a step of {function}() is a stream with at most one condition", "argument", hint)
 
     def stream_argument(self, tree: ast.expr, function: str) -> tuple[str, str]:
         match tree:

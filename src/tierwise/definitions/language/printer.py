@@ -18,6 +18,7 @@ from tierwise.definitions.language.nodes import (
     Node,
     Op,
     Parameter,
+    Step,
 )  # fmt: skip
 
 __all__ = ["print_tree", "quoted"]
@@ -86,6 +87,8 @@ def _plain(node: Node) -> str:
             parts = [_text(args[0], 5)]
             parts += [f"{op} {_text(arg, 5)}" for op, arg in zip(ops, args[1:], strict=True)]
             return " ".join(parts)
+        case Step(stream, where):
+            return f"{stream}({'' if where is None else _text(where, 1)})"
         case Call():
             return _call(node)
         case Op():

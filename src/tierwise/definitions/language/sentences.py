@@ -22,6 +22,7 @@ from tierwise.definitions.language.nodes import (
     Node,
     Op,
     Parameter,
+    Step,
     walk,
 )  # fmt: skip
 from tierwise.definitions.language.printer import quoted
@@ -81,7 +82,9 @@ _RANK: Final = {
 _TURNED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 #: How a literal reads as an argument, where it is more than a number or a quoted text.
 _ROLES: Final = {
-    "half_life": "duration", "every": "duration", "within": "duration", "best": "best", "nth.n": "ordinal",
+    "half_life": "duration", "every": "duration", "within": "duration", "gap": "duration", "best": "best",
+    "nth.n": "ordinal",
+    "anniversary.calendar": "era", "sample.share": "share",
     "in_top.n": "place", "in_top.percent": "percent", "segment.segment": "segments", "tier.tiering": "tierings",
     "at_least.tiering": "tierings", "at_least.tier": "tiers", "lookup.table": "lookups", "lookup.column": "columns",
 }  # fmt: skip
@@ -142,6 +145,10 @@ class _Writer:
                 return self.word("parameter", text("parameters", name, self.language))
             case Chain(ops, args):
                 return self.chain(ops, args, address, stream)
+            case Step(of, where):
+                label = text("streams", of, self.language)
+                condition = "" if where is None else self.bracketed(self.write(where, _under(address, "where"), of))
+                return self.join(label, condition) if condition else label
             case Call():
                 return self.call(node, address, stream)
             case Op("and" | "or" as op, args):
@@ -260,8 +267,8 @@ class _Writer:
                 return words.span_text(near, far, self.language)
         if kind == "calendar" and value in words.CALENDAR:
             return words.CALENDAR[value] if self.language == "zh" else value
-        if kind == "best" and f"best {value}" in words.WORDS:
-            return self.word(f"best {value}")
+        if kind in ("best", "era") and f"{kind} {value}" in words.WORDS:
+            return self.word(f"{kind} {value}")
         return value if _is_time(Literal(value)) else quoted(value)
 
     # -- calls ------------------------------------------------------------------------------------------------------
@@ -285,7 +292,7 @@ class _Writer:
                 behind.append(self.behind(node.function, name, text))
         if node.column and "{column}" not in template:
             behind.append(self.behind(node.function, "column", slots["column"][0]))
-        joint = self.word("then" if node.function == "case" else "list")
+        joint = self.word({"case": "then", "followed": "next"}.get(node.function, "list"))
         text = re.sub(r"\{(\w+)\}", lambda slot: joint.join(slots.get(slot[1], ["…"])), template)
         text = self.join(before[:-1], text) if before.endswith(" ") else before + text
         gap = " " if self.language == "en" else ""
@@ -329,12 +336,15 @@ class _Writer:
         loose = function.group == "population" or len(function.params) == 1
         names = [param.name for param in function.params if not param.keyword and not param.takes.startswith("stream")]
         for i, arg in enumerate(node.args if node.function != "case" else ()):
-            name = names[min(i, len(names) - 1)] if i < len(names) or (names and function.params[-1].many) else ""
+            many = any(param.many for param in function.params)
+            name = names[min(i, len(names) - 1)] if i < len(names) or (names and many) else ""
             yield name, self.inside(arg, _under(address, f"args.{i}"), stream, self.argument_role(node, name), loose)
         for name, option in node.named:
             if function.group == "stream" and name in ("where", "latest", *words.WINDOWS):
                 continue
             about = node.stream if name == "of" else "" if function.group == "stream" else stream
+            if name == "same" and node.args and isinstance(node.args[0], Step):
+                about = node.args[0].stream
             role = self.argument_role(node, name)
             text = self.inside(option, _under(address, name), about, role, loose=name == "by")
             yield (f"{name}=", f"{name}={text}") if name in names else (name, text)

@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 __all__ = [
+    "A_YEAR_AGO",
     "CALENDAR_WORDS",
     "Duration",
     "Zone",
@@ -132,6 +133,13 @@ CALENDAR_WORDS: Final = {
     "this year": ("year", 0),
     "last year": ("year", 1),
 }
+#: Calendar words for comparing with a year ago: the unit of a year ago that holds today, up to the same day of it.
+A_YEAR_AGO: Final = {
+    "same day last year": "day",
+    "same month last year": "month",
+    "same quarter last year": "quarter",
+    "last year to date": "year",
+}
 
 
 def calendar_days(word: str, today: date) -> tuple[date, date]:
@@ -140,7 +148,13 @@ def calendar_days(word: str, today: date) -> tuple[date, date]:
     Example:
         >>> calendar_days("last month", date(2026, 3, 15))
         (datetime.date(2026, 2, 1), datetime.date(2026, 3, 1))
+        >>> calendar_days("same month last year", date(2024, 2, 29))
+        (datetime.date(2023, 2, 1), datetime.date(2023, 3, 1))
     """
+    if word in A_YEAR_AGO:
+        unit, then = A_YEAR_AGO[word], add_months(today, -12)
+        first = then if unit == "day" else calendar_days(f"this {unit}", then)[0]
+        return first, then + timedelta(days=1)
     unit, back = CALENDAR_WORDS[word]
     if unit == "day":
         first = today - timedelta(days=back)

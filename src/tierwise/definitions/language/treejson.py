@@ -20,6 +20,7 @@ from tierwise.definitions.language.nodes import (
     Node,
     Op,
     Parameter,
+    Step,
 )  # fmt: skip
 from tierwise.definitions.language.parser import MAX_NESTING, MAX_NODES, SyntaxProblem, decimal_literal, parse
 from tierwise.definitions.language.printer import print_tree
@@ -71,6 +72,10 @@ def tree_to_json(node: Node) -> dict[str, Any]:
             return {"op": op, "args": [tree_to_json(arg) for arg in args]}
         case Chain(ops, args):
             return {"op": "chain", "ops": list(ops), "args": [tree_to_json(arg) for arg in args]}
+        case Step(stream, None):
+            return {"step": stream}
+        case Step(stream, Node() as where):
+            return {"step": stream, "where": tree_to_json(where)}
         case Call():
             return _call_to_json(node)
     raise AssertionError(node)
@@ -120,9 +125,13 @@ def _is_about_rows(node: Node) -> bool:
             return True
         case Op(_, args) | Chain(_, args) | Items(args):
             return any(_is_about_rows(arg) for arg in args)
-        case Call(_, args, named) if not node.stream:
+        case Call(function, args, named) if not node.stream and not _is_sequence(function):
             return any(_is_about_rows(arg) for arg in (*args, *(value for _, value in named)))
     return False
+
+
+def _is_sequence(function: str) -> bool:
+    return function in FUNCTIONS and FUNCTIONS[function].group == "sequence"
 
 
 def _refusal(address: str, message: str, hint: str = "") -> SyntaxProblem:
@@ -158,6 +167,9 @@ def _node(value: object, address: str, depth: int) -> Node:
                 message = f"`{op}` has a wrong number of operands" if known else f"there is no operator `{op}`"
                 raise _refusal(address, message, "" if known else near_name(op, [*_ARITY, *_MANY]))
             return Op(op, _nodes(args, address, depth))
+        case {"step": str(stream)} if keys <= {"step", "where"}:
+            where = None if "where" not in value else _node(value["where"], _under(address, "where"), depth + 1)
+            return Step(stream, where)
         case {"call": str(name)}:
             return _call(value, name, address, depth)
     raise _refusal(address, f"a node with the keys {', '.join(sorted(keys)) or 'none'} is not known")

@@ -15,8 +15,8 @@ from tierwise.definitions.language.kinds import INSTANT, Kind
 from tierwise.definitions.language.times import Duration
 
 __all__ = [
-    "Aggregate", "Apply", "AsOf", "AttributeOf", "ColumnOf", "Const", "Expr", "ParameterOf", "Population", "SegmentOf",
-    "TagOf", "TierOf", "Value", "Window", "parts", "walk_typed",
+    "Aggregate", "Apply", "AsOf", "AttributeOf", "BucketOf", "ColumnOf", "Const", "Expr", "Followed", "ParameterOf",
+    "Population", "SegmentOf", "StepOf", "TagOf", "TierOf", "Value", "Window", "parts", "walk_typed",
 ]  # fmt: skip
 
 #: A value of the language as Python holds it; instants are naive UTC datetimes, None is missing.
@@ -87,6 +87,13 @@ class ParameterOf(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class BucketOf(Expr):
+    """The number of the bucket that chance puts the customer into, for one `salt`; see `definitions.assignment`."""
+
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
 class AsOf(Expr):
     """The instant of the answer."""
 
@@ -117,8 +124,8 @@ class Aggregate(Expr):
     """A function over a stream: the rows that pass `where` and `window`, of these the `latest` n, aggregated.
 
     `column` is "" for functions over whole rows. `of` is the condition of ``share``, `by` the aggregate of ``top``
-    (over the same rows; None means how many rows), `n` that of ``nth`` and ``top``, `length` ``half_life`` of
-    ``score`` and ``every`` of ``streak``.
+    (over the same rows; None means how many rows), `n` that of ``nth``, ``top`` and ``periods``, `length`
+    ``half_life`` of ``score`` and ``every`` of ``streak`` and ``periods``.
     """
 
     function: str
@@ -139,7 +146,8 @@ class Apply(Expr):
 
     Operators: ``and or not + - * / neg == != < <= > >= in not_in missing present``. `in` has the list as second
     argument: a Const of a list kind, or an expression of a list kind. Conversions the checker writes in: ``local_date``
-    (instant to date). Chains have become ``and`` of comparisons. ``+``/``*`` may have more than two arguments.
+    (instant to date); `lunar_anniversary` is ``anniversary`` by the lunar calendar. Chains have become ``and`` of
+    comparisons. ``+``/``*`` may have more than two arguments.
     """
 
     function: str
@@ -159,6 +167,30 @@ class Population(Expr):
     best: str = "high"
 
 
+@dataclass(frozen=True, slots=True)
+class StepOf:
+    """The rows of a stream that can be one step of a sequence."""
+
+    stream: str
+    where: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed(Expr):
+    """Whether rows of the `steps` follow each other, each later than the one before.
+
+    `within` bounds the time from the first to the last, `gap` that between neighbours; both are exact. `same` is a
+    column that has one value in all of them. A row of `without` must not come: up to the end of `within` after the
+    first step where that is given, else between the first and the last.
+    """
+
+    steps: tuple[StepOf, ...]
+    within: Duration | None = None
+    gap: Duration | None = None
+    same: str = ""
+    without: StepOf | None = None
+
+
 def parts(node: Expr) -> Iterator[Expr]:
     """Yield the expressions directly inside a node, a window's bounds included."""
     match node:
@@ -167,6 +199,10 @@ def parts(node: Expr) -> Iterator[Expr]:
         case Aggregate(where=where, window=window, of=of, by=by):
             yield from (part for part in (where, of, by) if part is not None)
             yield from window.bounds()
+        case Followed(steps=steps, without=without):
+            yield from (step.where for step in steps if step.where is not None)
+            if without is not None and without.where is not None:
+                yield without.where
         case Population(x=x, by=by, among=among):
             yield from (part for part in (x, by, among) if part is not None)
 

@@ -130,6 +130,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "if": ("若 {0} 则 {1}", "{1} if {0}"),
         "otherwise": ("否则 {0}", "otherwise {0}"),
         "then": ("；", "; "),
+        # steps
+        "next": ("，之后有", ", then "),
+        "behind followed.within": ("首尾相隔不超过{0}", "within {0}"),
+        "behind followed.gap": ("相邻相隔不超过{0}", "at most {0} apart"),
+        "behind followed.same": ("{0}相同", "the same {0}"),
+        "behind followed.without": ("其间没有{0}", "without {0}"),
         # rows
         "latest": ("最近{0}条{1}", "the latest {0} {1}"),
         "window within": ("近{0}内", "in the last {0}"),
@@ -145,6 +151,9 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "behind best": ("{0}", "{0}"),
         "best low": ("低者为优", "lowest is best"),
         "best high": ("高者为优", "highest is best"),
+        "behind anniversary.calendar": ("按{0}", "by the {0} calendar"),
+        "era lunar": ("农历", "lunar"),
+        "era solar": ("公历", "solar"),
         "behind top.by": ("按{0}", "by {0}"),
         "behind top.n": ("取前{0}个", "the first {0}"),
     }
@@ -154,6 +163,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 NEGATED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "exists": ("没有{stream}", "has no {stream}"),
+        "followed": ("没有依次有{step}", "does not have {step}"),
         "contains": ("{x}不包含{part}（含缺失）", "{x} does not contain {part} (or unknown)"),
         "startswith": ("{x}不以{start}开头（含缺失）", "{x} does not start with {start} (or unknown)"),
         "matches": ("{x}不匹配{pattern}（含缺失）", "{x} does not match {pattern} (or unknown)"),
@@ -178,6 +188,10 @@ CALENDAR: Final[Mapping[str, str]] = MappingProxyType(
         "last quarter": "上季度",
         "this year": "今年",
         "last year": "去年",
+        "same day last year": "去年同日",
+        "same month last year": "去年同月（截至同日）",
+        "same quarter last year": "去年同季（截至同日）",
+        "last year to date": "去年（截至同日）",
     }
 )
 

@@ -9,6 +9,7 @@ being easy to check over being quick. In reading order:
 - `scalars`: operators and functions on values
 - `rows`: which rows count, and the columns that exist only at an as_of
 - `aggregates`: functions over the rows that count
+- `sequences`: rows that follow each other
 - `populations`: published distributions and comparisons with them
 - `evaluation`: the walk over the checked tree that joins these
 """

@@ -24,7 +24,7 @@ _Function = Callable[[Aggregate, Sequence[Row], Moment], Any]
 def aggregate(node: Aggregate, rows: Sequence[Row], now: Moment) -> Any:
     """Return the function of the node over these rows, which stand by (time, row_key) and all count.
 
-    `share` is not here: what its `of` says of a row is known to the caller only.
+    `share` and `time_avg` are not here: what `of` says of a row and where the window ends, the caller knows.
     """
     return AGGREGATES[node.function](node, rows, now)
 
@@ -129,6 +129,13 @@ def _streak(node: Aggregate, rows: Sequence[Row], now: Moment) -> int:
     return length
 
 
+def _periods(node: Aggregate, rows: Sequence[Row], now: Moment) -> int:
+    assert node.length is not None and node.n is not None
+    current = _period(now.today, node.length)
+    filled = {_period(now.zone.day_of(row.time), node.length) for row in rows}
+    return sum(current - node.n < period <= current for period in filled)
+
+
 def _period(day: date, every: Duration) -> int:
     """The number of the calendar period the day lies in; neighbouring periods have neighbouring numbers."""
     match every.text:
@@ -177,6 +184,7 @@ AGGREGATES: Final[Mapping[str, _Function]] = MappingProxyType(
         "top": _top,
         "score": _score,
         "streak": _streak,
+        "periods": _periods,
         "avg_gap": _avg_gap,
         "min_gap": _min_gap,
         "max_gap": _max_gap,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
+from tierwise.definitions.language.lunar import kept_on, lunar_day
 from tierwise.definitions.language.reference.world import Moment
 from tierwise.definitions.language.times import Duration, Zone, add_months
 
 __all__ = [
-    "age", "anniversary", "between", "date_of", "days", "hours_since", "midnight", "months_since", "shifted", "wall",
+    "age", "anniversary", "between", "date_of", "days", "hours_since", "lunar_anniversary", "midnight",
+    "months_since", "shifted", "wall",
 ]  # fmt: skip
 
 _DAY: Final = timedelta(days=1)
@@ -96,6 +98,13 @@ def anniversary(day: date, within: Duration, today: date, zone: Zone) -> bool:
     """Return whether an anniversary of the day falls on today … today + within, the end included."""
     last: Any = shifted(today, within, 1, zone) or date.max
     return any(today <= _anniversary_in(year, day) <= last for year in range(today.year, last.year + 1))
+
+
+def lunar_anniversary(day: date, within: Duration, today: date, zone: Zone) -> bool:
+    """Return whether the lunar day of a day is kept on today … today + within, the end included."""
+    lunar = lunar_day(day)
+    last: Any = shifted(today, within, 1, zone) or date.max
+    return lunar is not None and bool(kept_on(lunar, today, last))
 
 
 def _anniversary_in(year: int, day: date) -> date:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
+from tierwise.definitions.assignment import bucket_number
 from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.reference.aggregates import aggregate
 from tierwise.definitions.language.reference.numbers import fit
 from tierwise.definitions.language.reference.populations import Published, compare_with, nowhere
-from tierwise.definitions.language.reference.rows import attribute_at, in_window, refunds_at, rows_at
+from tierwise.definitions.language.reference.rows import attribute_at, in_window, interval, refunds_at, rows_at
 from tierwise.definitions.language.reference.scalars import SCALARS
+from tierwise.definitions.language.reference.sequences import followed
 from tierwise.definitions.language.reference.world import CustomerId, Moment, Row, World
 from tierwise.definitions.language.typed import (
     Aggregate,
     Apply,
     AsOf,
     AttributeOf,
+    BucketOf,
     ColumnOf,
     Const,
     Expr,
+    Followed,
     ParameterOf,
     Population,
     SegmentOf,
+    StepOf,
     TagOf,
     TierOf,
     Value,
@@ -126,6 +133,8 @@ class Evaluation:
                 return fit(row.values.get(column), node.kind)
             case Apply():
                 return fit(self._apply(node, customer, row), node.kind)
+            case BucketOf(salt=salt):
+                return bucket_number(customer, salt)
             case AttributeOf(name=name):
                 return fit(attribute_at(name, world.records.get(customer, ()), self.now.as_of), node.kind)
             case TagOf(name=name):
@@ -136,6 +145,8 @@ class Evaluation:
                 return self.value(world.segments[name], customer) is True
             case TierOf(tiering=tiering):
                 return self.tier_of(tiering, customer)
+            case Followed():
+                return self._followed(node, customer)
             case Aggregate():
                 return fit(self._aggregate(node, customer), node.kind)
             case Population():
@@ -162,12 +173,47 @@ class Evaluation:
     # -- streams ----------------------------------------------------------------------------------------------------
 
     def _aggregate(self, node: Aggregate, customer: CustomerId) -> Any:
+        if node.function == "time_avg":
+            return self._time_avg(node, customer)
         rows = self._counting(node, customer)
         if node.function == "share":
             assert node.of is not None
             met = [row for row in rows if self._value(node.of, customer, row) is True]
             return len(met) / len(rows) if rows else None
         return aggregate(node, rows, self.now)
+
+    def _followed(self, node: Followed, customer: CustomerId) -> bool:
+        def rows_of(step: StepOf | None) -> list[Row]:
+            return [
+                row
+                for row in (self._stream(step.stream, customer) if step is not None else ())
+                if step is not None and (step.where is None or self._value(step.where, customer, row) is True)
+            ]
+
+        steps = [rows_of(step) for step in node.steps]
+        return followed(node, steps, rows_of(node.without), self.now.as_of)
+
+    def _time_avg(self, node: Aggregate, customer: CustomerId) -> float | None:
+        """Each value holds until the next one: their average over the part of the window in which one is known."""
+        window = node.window
+        since = None if window.since is None else self.value(window.since, customer)
+        until = None if window.until is None else self.value(window.until, customer)
+        span = interval(window, since, until, self.now)
+        if span is None:
+            return None
+        held: list[tuple[datetime, Any]] = [
+            (row.time, row.values[node.column])
+            for row in self._stream(node.stream, customer)
+            if row.values.get(node.column) is not None
+            and (node.where is None or self._value(node.where, customer, row) is True)
+        ]
+        total, length = Fraction(0), Fraction(0)
+        for (begins, value), (ends, _) in pairwise([*held, (self.now.as_of, None)]):
+            micros = (min(ends, span[1]) - max(begins, span[0])) // timedelta(microseconds=1)
+            if micros > 0:
+                total += Fraction(value) * micros
+                length += micros
+        return float(total / length) if length else None
 
     def _counting(self, node: Aggregate, customer: CustomerId) -> list[Row]:
         """The rows that pass window and `where`, of these the `latest` n, by (time, row_key)."""

@@ -14,7 +14,7 @@ from tierwise.definitions.language.reference.world import Moment, Row, World
 from tierwise.definitions.language.times import calendar_days
 from tierwise.definitions.language.typed import Value, Window
 
-__all__ = ["Refunds", "attribute_at", "in_order", "in_window", "refunds_at", "rows_at"]
+__all__ = ["Refunds", "attribute_at", "in_order", "in_window", "interval", "refunds_at", "rows_at"]
 
 #: (key space, order number) → the refunds known by now.
 Refunds = Mapping[tuple[Value, Value], Sequence[Row]]
@@ -103,6 +103,33 @@ def in_window(time: datetime, window: Window, since: Value, until: Value, now: M
     if window.since is not None and not _is_since(time, since, now):
         return False
     return window.until is None or _is_until(time, until, now)
+
+
+def interval(window: Window, since: Value, until: Value, now: Moment) -> tuple[datetime, datetime] | None:
+    """Return where a window begins and ends, never after as_of; None when a bound that is given is missing."""
+    lows, highs, zone = [datetime.min], [now.as_of], now.zone
+    if window.within is not None:
+        lows.append(zone.add(now.as_of, window.within, -1))
+    if window.ago is not None:
+        near, far = window.ago
+        lows.append(zone.add(now.as_of, far, -1))
+        highs.append(zone.add(now.as_of, near, -1))
+    if window.on:
+        first, after = calendar_days(window.on, now.today)
+        lows.append(zone.midnight(first))
+        highs.append(zone.midnight(after))
+    if window.since is not None:
+        if not isinstance(since, date):
+            return None
+        lows.append(since if isinstance(since, datetime) else clock.midnight(since, zone))
+    if window.until is not None:
+        if not isinstance(until, date):
+            return None
+        if isinstance(until, datetime):
+            highs.append(until)
+        elif until < date.max:
+            highs.append(clock.midnight(until + timedelta(days=1), zone))
+    return max(lows), min(highs)
 
 
 def _is_since(time: datetime, bound: Value, now: Moment) -> bool:

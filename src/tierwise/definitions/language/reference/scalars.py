@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import re2
 
-from tierwise.definitions.language.kinds import Kind
+from tierwise.definitions.language.kinds import EARTH_RADIUS_KM, Kind
 from tierwise.definitions.language.reference import clock
 from tierwise.definitions.language.reference.numbers import calculate, compare, fit, is_member
 from tierwise.definitions.language.reference.world import Moment
@@ -132,6 +133,27 @@ def _anniversary(terms: Sequence[Term], kind: Kind, now: Moment) -> bool:
     return day is not None and clock.anniversary(day, within, now.today, now.zone)
 
 
+def _lunar_anniversary(terms: Sequence[Term], kind: Kind, now: Moment) -> bool:
+    moment: Any = terms[0][0]
+    within = terms[1][0]
+    assert isinstance(within, Duration)
+    day = None if moment is None else clock.date_of(moment, now.zone)
+    return day is not None and clock.lunar_anniversary(day, within, now.today, now.zone)
+
+
+def _distance_km(terms: Sequence[Term], kind: Kind, now: Moment) -> float | None:
+    """The haversine formula; missing where a point is none."""
+    if any(value is None for value, _ in terms):
+        return None
+    one, along_one, two, along_two = (float(value) for value, _ in terms)  # type: ignore[arg-type]
+    if not (abs(one) <= 90 and abs(two) <= 90 and abs(along_one) <= 180 and abs(along_two) <= 180):
+        return None
+    up = math.sin(math.radians(two - one) / 2) ** 2
+    along = math.sin(math.radians(along_two - along_one) / 2) ** 2
+    part = up + math.cos(math.radians(one)) * math.cos(math.radians(two)) * along
+    return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(part, 1.0)))
+
+
 # -- choosing ----------------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +254,8 @@ SCALARS: Final[Mapping[str, Scalar]] = MappingProxyType(
         "hour": _hour,
         "age": _of_date(lambda day, now: clock.age(day, now.today)),
         "anniversary": _anniversary,
+        "lunar_anniversary": _lunar_anniversary,
+        "distance_km": _distance_km,
         "band": _band,
         "coalesce": _coalesce,
         "case": _case,
