@@ -10,10 +10,10 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.conformance.vocabulary import ATTRIBUTES, DURATIONS
+from tests.conformance.vocabulary import ATTRIBUTES, DURATIONS, TIERS
 from tests.conformance.worlds import Case, around, at
 from tests.conformance.writer import KINDS, Writer
-from tierwise.definitions.language.reference import Row
+from tierwise.definitions.language.reference import Change, Row
 from tierwise.definitions.language.times import Zone, parse_duration
 
 __all__ = ["cases"]
@@ -161,6 +161,7 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
         zone=zone.name,
         segments=segments,
         tierings=tierings,
+        changes={customer: _changes(pick, times) for customer in customers},
         parameters={
             "p": {"type": "integer", "default": 2},
             "share": {"type": "decimal", "default": "0.5"},
@@ -175,6 +176,19 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
         },
         moments=[pick([time for time in times if time > as_of]), pick([time for time in times if time < as_of])],
     )
+
+
+def _changes(pick: _Pick, times: Sequence[datetime]) -> list[Change]:
+    """Entries of the membership log: of the tiering and the segment in turn, each from where the one before led."""
+    found: list[Change] = []
+    for kind, name, values in (("tier", "grade", TIERS), ("segment", "vips", ("in", "out"))):
+        was: str | None = None
+        for time in sorted(pick(times) for _ in range(pick((0, 1, 2, 4)))):
+            into = pick([value for value in values if value != was])
+            cause = pick(("event", "time", "first_run", "backfill"))
+            found.append(Change(len(found) + 1, kind, name, was, into, time, cause))
+            was = into
+    return found
 
 
 def _records(pick: _Pick, times: Sequence[datetime], mild: bool) -> list[Row]:

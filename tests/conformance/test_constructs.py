@@ -11,12 +11,14 @@ import pytest
 
 from tests.conformance.truths import (
     FORMS,
+    HISTORY,
     MEMBERSHIP,
     NOTHING,
     OPTIONS,
     PEOPLE,
     POPULATION,
     RANKED,
+    RECORDED,
     SCALARS,
     SEQUENCES,
     STREAM,
@@ -65,6 +67,7 @@ WORLDS: dict[str, tuple[Case, Mapping[str, Sequence[Any]]]] = {
     "scalar": (PEOPLE, SCALARS),
     "population": (RANKED, POPULATION),
     "membership": (RANKED, MEMBERSHIP),
+    "history": (RECORDED, HISTORY),
 }
 
 

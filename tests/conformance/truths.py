@@ -9,17 +9,19 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tests.conformance.worlds import Case, at, row
-from tierwise.definitions.language.reference import Row
+from tierwise.definitions.language.reference import Change, Row
 
 __all__ = [
     "AS_OF",
     "FORMS",
+    "HISTORY",
     "MEMBERSHIP",
     "NOTHING",
     "OPTIONS",
     "PEOPLE",
     "POPULATION",
     "RANKED",
+    "RECORDED",
     "ROWS",
     "SCALARS",
     "SEQUENCES",
@@ -430,6 +432,65 @@ POPULATION: Final[dict[str, Sequence[Any]]] = {
     "quintile(rank(last(s.n)))": (5, 3, 3, 1, 2, None),  # of ranks 1, 2, 3, 3, 5: 1, 2, 3, 3
     "quintile(last(s.n)) + rank(last(s.n))": (6, 5, 5, 6, 6, None),
 }  # fmt: skip
+
+
+def _changes(*entries: tuple[str, str, str | None, str, str, str]) -> list[Change]:
+    return [
+        Change(seq, kind, name, was, into, at(when), cause)
+        for seq, (kind, name, was, into, when, cause) in enumerate(entries, 1)
+    ]
+
+
+#: What was recorded of customers 1 and 2; of 3 nothing. As of 15 June 04:00, 90 days are back to 17 March 04:00.
+RECORDED: Final = Case(
+    tags={},
+    as_of=AS_OF,
+    customers=(1, 2, 3),
+    streams={"s": {1: [row("2026-06-01", "a", n=10, t="x")], 2: [row("2026-06-01", "a", n=20, t="y")]}},
+    tierings={
+        "grade": {"ordered": True, "tiers": {"gold": "last(s.n) >= 40", "silver": "last(s.n) >= 20", "none": "otherwise"}},
+        "level": {"ordered": True, "tiers": {"top": 'last(s.n) > 40 and last(s.t) == "y"', "middle": 'last(s.t) == "y" or last(s.n) < 5', "low": "otherwise"}},
+    },
+    segments={"many": "last(s.n) > 15"},
+    changes={
+        1: _changes(
+            ("tier", "grade", None, "gold", "2026-01-01", "first_run"),
+            ("segment", "many", None, "in", "2026-01-01", "first_run"),
+            ("tier", "grade", "gold", "silver", "2026-03-17 04:00", "time"),
+            ("segment", "many", "in", "out", "2026-05-01", "event"),
+            ("segment", "many", "out", "in", "2026-06-01", "event"),
+            ("tier", "grade", "silver", "gold", "2026-06-15 04:00", "event"),  # at as_of: not before it
+        ),
+        2: _changes(
+            ("tier", "grade", None, "none", "2026-02-01", "event"),
+            ("tier", "grade", "none", "silver", "2026-05-16 04:00", "event"),
+            ("segment", "many", None, "in", "2026-06-10", "event"),
+        ),
+    },
+    moments=(at("2026-03-17 04:00"), at("2026-08-01 00:00")),
+)  # fmt: skip
+HISTORY: Final[dict[str, Sequence[Any]]] = {
+    'was_tier("grade", "gold")': (True, False, False),
+    'was_tier("grade", "gold", within="90d")': (False, False, False),  # until that instant, not in it
+    'was_tier("grade", "gold", within="91d")': (True, False, False),
+    'was_tier("grade", "silver", within="1d")': (True, True, False),  # still, as recorded
+    'was_tier("level", "top")': (False, False, False),
+    'tier_since("grade")': (at("2026-03-17 04:00"), at("2026-05-16 04:00"), None),
+    'entered("grade", "silver")': (True, True, False),
+    'entered("grade", "silver", within="30d")': (False, False, False),
+    'entered("grade", "silver", within="31d")': (False, True, False),
+    'entered("grade", "gold")': (False, False, False),  # the first run finds, nobody enters
+    'entered("grade", "none")': (False, True, False),
+    'left("grade", "gold")': (True, False, False),
+    'left("grade", "gold", within="90d")': (False, False, False),
+    'left("grade", "gold", within="91d")': (True, False, False),
+    'entered("many")': (True, True, False),
+    'entered("many", within="14d")': (False, True, False),
+    'left("many")': (True, False, False),
+    'left("many", within="30d")': (False, False, False),
+    'to_next("grade")': (10, 20, None),
+    'to_next("level")': (None, 20, None),  # of the first the rule above is an `or`
+}
 
 MEMBERSHIP: Final[dict[str, Sequence[Any]]] = {
     'segment("many")': (False, True, True, True, True, False),

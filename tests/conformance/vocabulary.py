@@ -54,6 +54,7 @@ DURATIONS: Final = (
 )
 EXACT: Final = ('"30m"', '"1d"', '"7d"', '"30d"', '"2w"', '"400d"')
 DAYS: Final = ('"0d"', '"1d"', '"30d"', '"2w"', '"1mo"', '"13mo"', '"1y"', '"200y"')
+TIERS: Final = ("gold", "silver", "none")
 SPANS: Final = ('"30d..90d"', '"0d..1d"', '"1mo..2mo"', '"7d..1mo"', '"1w..52w"')
 WORDS: Final = (
     "today", "yesterday", "this week", "last week", "this month", "last month", "this quarter", "last quarter", "this year", "last year",

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tierwise.definitions.check import Catalogue, check
 from tierwise.definitions.language.kinds import Kind
-from tierwise.definitions.language.reference import Evaluation, Published, Row, World
+from tierwise.definitions.language.reference import Change, Evaluation, Published, Row, World
 from tierwise.definitions.language.typed import Expr, Population, Value, walk_typed
 from tierwise.definitions.load import define
 from tierwise.definitions.streams import CUSTOMERS
@@ -87,6 +87,7 @@ class Case:
     lookups: Mapping[str, Mapping[str, Mapping[str, Value]]] = field(default_factory=dict)
     moments: Sequence[datetime] = ()
     declared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    changes: Mapping[int, Sequence[Change]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -150,6 +151,7 @@ def reference_of(case: Case, catalogue: Catalogue) -> World:
         tags={name: expression(rule) for name, rule in catalogue.tags.items()},
         segments={name: expression(rule) for name, rule in catalogue.segments.items()},
         tierings={name: [(t, rule.expr) for t, rule in rules.items()] for name, rules in catalogue.tierings.items()},
+        changes=case.changes,
         zone=catalogue.zone,
     )
 
@@ -229,14 +231,38 @@ def _table(rows: Mapping[int, Sequence[Row]], columns: Sequence[Any]) -> pa.Tabl
     return pa.Table.from_pylist(listed, schema=pa.schema({**_SYSTEM, **own}))
 
 
+def _log(case: Case, folder: Path) -> tuple[str, ...]:
+    """Write the membership log of a case as a run does; return its files."""
+    rows = [
+        {"seq": c.seq, "customer_id": customer, "kind": c.kind, "name": c.name, "was": c.was, "is": c.into, "at": c.at, "cause": c.cause}
+        for customer, changes in case.changes.items()
+        for c in changes
+    ]  # fmt: skip
+    lake = Lake(folder)
+    if rows:
+        texts = dict.fromkeys(("kind", "name", "was", "is", "cause"), pa.string())
+        numbers = {"seq": pa.int64(), "customer_id": pa.int64(), "at": pa.timestamp("us")}
+        lake.append(
+            "memberships", {"memberships": pa.Table.from_pylist(rows, schema=pa.schema({**numbers, **texts}))}, "one"
+        )
+    return tuple(str(path) for path in lake.paths("memberships"))
+
+
 def spines(
     case: Case, catalogue: Catalogue, engine: DuckEngine, names: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """The engine's answers for everyone, for some customers, and for moments with what was published for everyone."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _spines(case, catalogue, engine, names, _log(case, Path(folder)))
+
+
+def _spines(
+    case: Case, catalogue: Catalogue, engine: DuckEngine, names: Sequence[str], log: tuple[str, ...]
+) -> dict[str, list[dict[str, Any]]]:
     parameters = {name: value for name, (_, value) in catalogue.parameters.items()}
 
     def answer(spine: Spine, published: Mapping[str, tuple[Distribution, ...]] | None = None) -> list[dict[str, Any]]:
-        snapshot = Snapshot(case.as_of, "case", parameters, 1, 1, published)
+        snapshot = Snapshot(case.as_of, "case", parameters, 1, 1, published, log)
         evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot)
         rows: list[dict[str, Any]] = evaluator.evaluate(spine, names).to_pylist()
         answer.published = evaluator.published  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from tests.conformance.vocabulary import (
     NUMBERS,
     PATTERNS,
     SPANS,
+    TIERS,
     WORDS,
 )
 
@@ -78,6 +79,8 @@ class Writer:
             names.append(self.aggregate(kind, "", 0))
         if kind == "instant":
             names.append("as_of")
+            if self.memberships and not row:
+                names.append('tier_since("grade")')
         literals = LITERALS.get(kind, ())
         if kind in ("date", "instant"):  # a bare text is no date: what it meets makes it one
             literals = ()
@@ -263,6 +266,9 @@ class Writer:
                     'tier("grade") == "gold"',
                     'tier("grade") in ("gold", "none")',
                     'sample(0.5, salt="half")',
+                    f'was_tier("grade", "{self.pick(TIERS)}"{self.recently()})',
+                    f'{self.pick(("entered", "left"))}("grade", "{self.pick(TIERS)}"{self.recently()})',
+                    f'{self.pick(("entered", "left"))}("vips"{self.recently()})',
                     'at_least("grade", "silver")',
                     'tier("grade") != "silver"',
                 )
@@ -292,6 +298,9 @@ class Writer:
 
     def step(self, stream: str, depth: int) -> str:
         return "" if self.pick((True, False)) else self.write("boolean", stream, min(depth, 1))
+
+    def recently(self) -> str:
+        return f", within={self.pick(DURATIONS)}" if self.pick((True, False)) else ""
 
     def standing(self, row: str, depth: int) -> str:
         """A comparison with a population, of boolean kind."""

@@ -73,7 +73,7 @@ class Catalogue:
             attributes=self.attributes,
             tags={name: rule.expr.kind for name, rule in self.tags.items() if rule.expr is not None},
             segments=tuple(self.segments),
-            tierings=_tier_names(self.definitions),
+            tierings=_tier_names(self.definitions, self.tierings),
             parameters=self.parameters,
             lookups=self.lookups,
             zone=self.zone,
@@ -201,11 +201,18 @@ def _with_column(
     return replace(stream, columns=(*stream.columns, added)), None
 
 
-def _tier_names(definitions: Definitions) -> dict[str, TierNames]:
+def _tier_names(
+    definitions: Definitions, checked: Mapping[str, Mapping[str, Rule]] | None = None
+) -> dict[str, TierNames]:
+    rules = {name: {tier: rule.expr for tier, rule in tiers.items()} for name, tiers in (checked or {}).items()}
     return {
-        name: TierNames(tuple(form.tiers), form.ordered or form.keep is not None)
+        name: TierNames(tuple(form.tiers), form.ordered or form.keep is not None, rules.get(name, {}))
         for name, form in definitions.tierings.items()
     }
+
+
+#: Functions that read the membership log of what their first argument names.
+_HISTORIES = frozenset({"was_tier", "tier_since", "entered", "left"})
 
 
 class _Check:
@@ -238,6 +245,7 @@ class _Check:
             self.lookups(),
             self.zone,
         )
+        self.remembering()
         tags, segments, tierings = self.check_all(order, base)
         warnings = [problem for problem in self.problems if problem.severity == "warning"]
         if len(warnings) < len(self.problems):
@@ -434,6 +442,20 @@ class _Check:
                     stack.append((following, iter(self.references(following))))
         return list(done)
 
+    def remembering(self) -> None:
+        """Refuse a tiering whose rules read, directly or not, what is recorded of itself."""
+        for name in self.definitions.tierings:
+            read, pending = {name}, [name]
+            while pending:
+                new = [reference for reference in self.references(pending.pop()) if reference not in read]
+                read.update(new)
+                pending += new
+            for owner in read:
+                for path in self.owners[owner]:
+                    if path in self.nodes and name in _histories(self.nodes[path]):
+                        message = f"the rules of `{name}` read what is recorded of `{name}`"
+                        self.report("cycle", message, path, "a tiering that remembers is a programme: give it `keep:`")
+
     def check_all(
         self, order: Sequence[str], base: Scope
     ) -> tuple[dict[str, Rule], dict[str, Rule], dict[str, dict[str, Rule]]]:
@@ -443,7 +465,7 @@ class _Check:
         kinds: dict[str, Kind] = {}
         failed = set(self.circular)
         for owner in order:
-            scope = replace(base, tags=kinds)
+            scope = replace(base, tags=kinds, tierings=_tier_names(self.definitions, tierings))
             if owner in failed or any(reference in failed for reference in self.references(owner)):
                 failed.add(owner)  # the cause is reported where it stands
                 continue
@@ -519,7 +541,25 @@ class _Check:
                         written.append([node.name, str(self.definitions.parameters[node.name].default)])
             written.append([digests[reference] for reference in references])
             digests[owner] = hashlib.sha256(json.dumps(written, ensure_ascii=False).encode()).hexdigest()[:16]
+        self.inherit_from_history(order, sensitive)
         return digests, sensitive
+
+    def inherit_from_history(self, order: Sequence[str], sensitive: dict[str, frozenset[str]]) -> None:
+        """Let who reads a recorded history inherit what is sensitive in it: such reading may go in circles."""
+        reads = {
+            owner: {
+                *self.references(owner),
+                *(name for path in self.owners[owner] for name in _histories(self.nodes[path]) if name in sensitive),
+            }
+            for owner in order
+        }
+        changed = True
+        while changed:
+            changed = False
+            for owner in order:
+                found = sensitive[owner].union(*(sensitive[name] for name in reads[owner]))
+                changed = changed or found != sensitive[owner]
+                sensitive[owner] = found
 
 
 def _references(node: Node, owners: Mapping[str, object]) -> Iterator[str]:
@@ -527,8 +567,19 @@ def _references(node: Node, owners: Mapping[str, object]) -> Iterator[str]:
         match part:
             case Name(name) | CustomerValue(name) if name in owners:
                 yield name
-            case Call("segment" | "tier" | "at_least", (Literal(str() as name), *_)) if name in owners:
+            case Call("segment" | "tier" | "at_least" | "to_next", (Literal(str() as name), *_)) if name in owners:
                 yield name
+
+
+def _histories(node: Node) -> set[str]:
+    """Return the names whose recorded history an expression reads."""
+    return {
+        str(name.value)
+        for _, part in walk(node)
+        if isinstance(part, Call) and part.function in _HISTORIES
+        for name in part.args[:1]
+        if isinstance(name, Literal)
+    }
 
 
 def _parameter_value(form: ParameterForm, zone: Zone) -> Value:

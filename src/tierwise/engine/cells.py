@@ -15,6 +15,7 @@ from tierwise.definitions.language.typed import (
     BucketOf,
     Expr,
     Followed,
+    HistoryOf,
     Population,
     SegmentOf,
     TagOf,
@@ -32,9 +33,9 @@ __all__ = [
 
 
 #: What stands for one value of a customer, wherever it is written.
-CUSTOMER_LEVEL: Final = (TagOf, AttributeOf, SegmentOf, TierOf, BucketOf, Population, Aggregate, Followed)
+CUSTOMER_LEVEL: Final = (TagOf, AttributeOf, SegmentOf, TierOf, BucketOf, Population, Aggregate, Followed, HistoryOf)
 #: What a pass of its own answers, beside the aggregates of one stream.
-Apart = Followed
+Apart = Followed | HistoryOf
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Cells:
                 return 0
             case Aggregate():
                 return self.aggregate(expr)
-            case Followed():
+            case Followed() | HistoryOf():
                 return self.aside(expr)
             case Population():
                 before = max((self.visit(part) for part in parts(expr)), default=0)
@@ -193,7 +194,7 @@ def _names_read(expr: Expr) -> Iterator[str]:
     match expr:
         case TagOf(name) | SegmentOf(name) | TierOf(name):
             yield name
-        case Aggregate() | Population() | Followed():
+        case Aggregate() | Population() | Followed() | HistoryOf():
             return
         case _:
             for part in parts(expr):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -74,7 +75,7 @@ class Evaluator:
         self.backend, self.catalogue, self.source, self.snapshot, self.progress = (
             backend,
             catalogue,
-            source,
+            replace(source, memberships=snapshot.memberships),
             snapshot,
             progress,
         )

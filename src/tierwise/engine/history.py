@@ -16,7 +16,7 @@ from tierwise.engine.build import IDS
 from tierwise.engine.sql import cast, col, equals, literal, null, number, text
 from tierwise.lake import Lake
 
-__all__ = ["LogEntry", "membership_changes"]
+__all__ = ["LogEntry", "membership_changes", "recorded"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,19 @@ class LogEntry:
     definition_causes: Mapping[str, str]
     population: frozenset[str]
     since_version: int
+
+
+def recorded(lake: Lake, as_of: datetime, up_to: int | None = None) -> tuple[tuple[str, ...], int]:
+    """Return the files of the membership log, and the newest manifest that recorded something before an instant.
+
+    Args:
+        lake: where the log is.
+        as_of: the instant of the answer, naive UTC.
+        up_to: the newest manifest that counts; all by default.
+    """
+    entries = lake.entries("memberships", up_to)
+    position = max((entry.number for entry in entries if entry.about.get("at", "") < as_of.isoformat()), default=0)
+    return tuple(str(path) for path in lake.paths("memberships", up_to)), position
 
 
 def membership_changes(

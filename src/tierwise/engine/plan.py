@@ -19,6 +19,7 @@ from tierwise.definitions.language.typed import (
     Const,
     Expr,
     Followed,
+    HistoryOf,
     Population,
     SegmentOf,
     TagOf,
@@ -31,6 +32,7 @@ from tierwise.engine.cells import Apart, Cells, Named, customer_reads
 from tierwise.engine.chance import bucket_of
 from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
+from tierwise.engine.membership import LogRows, history, membership_log
 from tierwise.engine.placing import place, plain, scaled, spread
 from tierwise.engine.ranked import own_pass
 from tierwise.engine.rows import StreamRows, row_column
@@ -45,11 +47,12 @@ _BUCKETS: Final = (35, 100, 400)
 
 @dataclass(frozen=True)
 class Source:
-    """Where the compiler finds tables: the name of each stream's table, of the records', of each lookup's."""
+    """Where the compiler finds tables: names of the streams', the records', the lookups'; the files of the log."""
 
     streams: Mapping[str, str]
     records: str
     lookups: Mapping[str, str]
+    memberships: tuple[str, ...] = ()
 
 
 @dataclass
@@ -120,7 +123,7 @@ class Compiler:
                 return name
             case AttributeOf(name):
                 return self.cells.attributes[name]
-            case Followed():
+            case Followed() | HistoryOf():
                 return self.cells.apart[expr]
             case Aggregate():
                 return self.cells.aggregates[expr]
@@ -231,6 +234,8 @@ class Compiler:
     def aside(self, expr: Apart, cell: str, before: str) -> exp.Select:
         """Return the pass of what is neither an aggregate of one stream nor a population function."""
         joined = self.spine_limits or any(True for _ in customer_reads(expr))
+        if isinstance(expr, HistoryOf):
+            return self.history(expr, cell, before)
         needed: dict[str, _Joins] = {}
 
         def read(stream: str) -> StepRows:
@@ -243,6 +248,20 @@ class Compiler:
         select = sequence(expr, read)
         if any(joins.found for joins in needed.values()):  # the joins are known only once the conditions are written
             select = sequence(expr, read)
+        return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
+            select.subquery("o", copy=False), copy=False
+        )
+
+    def history(self, expr: HistoryOf, cell: str, before: str) -> exp.Select:
+        """Return the pass over the membership log."""
+        log = exp.Select().from_(membership_log(self.source.memberships), copy=False)
+        key = col("customer_id", "r")
+        if self.spine_limits:
+            key = col(KEY, "s")
+            on = equals(col("customer_id", "s"), col("customer_id", "r"))
+            log = log.join(exp.to_table(before).as_("s", copy=False), on=on, copy=False)
+        clock = self.emitter("s", _Joins(self.source)).clock
+        select = history(expr, LogRows(log, key, clock))
         return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
             select.subquery("o", copy=False), copy=False
         )

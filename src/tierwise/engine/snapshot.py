@@ -21,6 +21,7 @@ class Snapshot:
     """What an evaluation reads beside the rows: when, which definitions, which versions, which distributions.
 
     `distributions` maps a fingerprint to the versions published for it; None means: publish for this as_of.
+    `memberships` are the files of the membership log, `history_position` the newest manifest of it before as_of.
     """
 
     as_of: datetime
@@ -29,6 +30,8 @@ class Snapshot:
     lake_version: int
     identity_version: int
     distributions: Mapping[str, tuple[Distribution, ...]] | None = field(default=None, compare=False)
+    memberships: tuple[str, ...] = field(default=(), compare=False)
+    history_position: int = 0
 
     @property
     def id(self) -> str:
@@ -43,6 +46,7 @@ class Snapshot:
             self.lake_version,
             self.identity_version,
             published,
+            self.history_position,
         ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 

@@ -21,6 +21,7 @@ from tierwise.engine.distributions import from_rows
 from tierwise.engine.estimate import estimate
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.explain import explain
+from tierwise.engine.history import recorded
 from tierwise.engine.run import RESULTS, stale_streams
 from tierwise.engine.snapshot import Snapshot, Spine
 from tierwise.engine.standing import STATE, Standing
@@ -170,7 +171,8 @@ class Asking:
             newest = {d.id: d for d in sorted(known, key=lambda d: d.as_of)}
             distributions = {key: (d,) for key, d in newest.items()}
         digest, versions = opened.definitions.digest, (standing.lake_version, standing.identity_version)
-        return Snapshot(as_of, digest, parameters, *versions, distributions)
+        log, position = recorded(opened.lake, as_of, standing.manifest)
+        return Snapshot(as_of, digest, parameters, *versions, distributions, log, position)
 
     def _evaluator(self, snapshot: Snapshot) -> Evaluator:
         catalogue = self.opened.catalogue

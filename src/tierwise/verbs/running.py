@@ -9,6 +9,7 @@ from typing import Any
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
 from tierwise.engine.complete import Completion
+from tierwise.engine.history import recorded
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
 from tierwise.errors import EngineRefused, TierwiseError
@@ -121,7 +122,9 @@ def inputs_of(opened: Opened, read_lookups: bool) -> Inputs:
 def _snapshot(opened: Opened, inputs: Inputs, as_of: datetime) -> Snapshot:
     parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
     digest = opened.definitions.digest
-    return Snapshot(as_of, digest, parameters, inputs.lake_version, inputs.identity_version)
+    log, position = recorded(inputs.lake, as_of)
+    versions = (inputs.lake_version, inputs.identity_version)
+    return Snapshot(as_of, digest, parameters, *versions, memberships=log, history_position=position)
 
 
 def _silent(step: str, done: int, total: int) -> None:

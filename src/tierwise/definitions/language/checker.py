@@ -60,10 +60,11 @@ _WIDTH: Final = {INTEGER: 0, MONEY: 1, DECIMAL: 2, FLOAT: 3}
 
 @dataclass(frozen=True, slots=True)
 class TierNames:
-    """What an expression may know of a tiering: its tiers, best first when `ordered`."""
+    """What an expression may know of a tiering: its tiers, best first when `ordered`; checked, also their `rules`."""
 
     tiers: tuple[str, ...]
     ordered: bool = False
+    rules: Mapping[str, Expr | None] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from tierwise.definitions.language.kinds import BOOLEAN, FLOAT, INTEGER, TEXT, Kind
+from tierwise.definitions.language.kinds import BOOLEAN, FLOAT, INSTANT, INTEGER, TEXT, Kind
 
 __all__ = ["FUNCTIONS", "LATER", "STREAM_OPTIONS", "Function", "Param"]
 
@@ -72,6 +72,7 @@ STREAM_OPTIONS: Final = (
     Param("latest", "integer", required=False, keyword=True),
 )  # fmt: skip
 
+_WITHIN: Final = Param("within", "duration", required=False, keyword=True)
 _STREAM: Final = Param("stream", "stream")
 _COLUMN: Final = Param("column", "stream.column")
 
@@ -173,6 +174,11 @@ _ALL: Final = (
     Function("segment", "membership", (Param("segment", "name"),), BOOLEAN, MappingProxyType({"zh": "属于「{segment}」分群", "en": "is in the segment {segment}"}), about="Whether the customer is in the segment."),
     Function("tier", "membership", (Param("tiering", "name"),), "tier", MappingProxyType({"zh": "所在{tiering}", "en": "tier in {tiering}"}), about="The tier of the tiering the customer is in."),
     Function("at_least", "membership", (Param("tiering", "name"), Param("tier", "name")), BOOLEAN, MappingProxyType({"zh": "所在{tiering}不低于{tier}", "en": "tier in {tiering} is {tier} or better"}), about="Whether the tier is this one or a better one; for ordered tierings."),
+    Function("was_tier", "membership", (Param("tiering", "name"), Param("tier", "name"), _WITHIN), BOOLEAN, MappingProxyType({"zh": "曾为{tiering}的{tier}", "en": "was {tier} in {tiering}"}), False, "window", about="Whether the membership log, strictly before as_of, has the customer in this tier at some time of the window."),
+    Function("tier_since", "membership", (Param("tiering", "name"),), INSTANT, MappingProxyType({"zh": "进入{tiering}当前档的时间", "en": "time of entering the present tier of {tiering}"}), about="When the customer's tier last changed, by the membership log strictly before as_of."),
+    Function("entered", "membership", (Param("name", "name"), Param("tier", "name", required=False), _WITHIN), BOOLEAN, MappingProxyType({"zh": "进入过{name}", "en": "entered {name}"}), False, "window", about="Whether the log has the customer enter the segment (or this tier of the tiering) in the window."),
+    Function("left", "membership", (Param("name", "name"), Param("tier", "name", required=False), _WITHIN), BOOLEAN, MappingProxyType({"zh": "离开过{name}", "en": "left {name}"}), False, "window", about="Whether the log has the customer leave the segment (or this tier of the tiering) in the window."),
+    Function("to_next", "membership", (Param("tiering", "name"),), "same", MappingProxyType({"zh": "升到{tiering}上一档还差的数", "en": "what is missing to the next better tier of {tiering}"}), about="By how much the only failing condition of the next better tier fails, where that is a comparison of numbers."),
     Function("sample", "membership", (Param("share", "number literal"), Param("salt", "text literal", keyword=True)), BOOLEAN, MappingProxyType({"zh": "属于随机抽取的{share}（种子{salt}）", "en": "is in the random sample of {share} (seed {salt})"}), about="Whether chance puts the customer into this share; the same customers for the same salt, always."),
 )  # fmt: skip
 
@@ -182,7 +188,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({function.name: func
 LATER: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("group_sum", "group_count", "group_avg", "group_min", "group_max", "community"), "groups"),
-        **dict.fromkeys(("was_tier", "entered", "left", "tier_since", "to_next"), "membership history"),
         **dict.fromkeys(("points_balance", "consent", "reachable", "in_journey", "assigned"), "loyalty and campaigns"),
         **dict.fromkeys(
             ("clv_12m", "p_alive", "expected_orders", "churn_risk", "next_order_at", "affinity"), "value models"

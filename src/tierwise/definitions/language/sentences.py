@@ -86,7 +86,9 @@ _ROLES: Final = {
     "nth.n": "ordinal",
     "anniversary.calendar": "era", "sample.share": "share",
     "in_top.n": "place", "in_top.percent": "percent", "segment.segment": "segments", "tier.tiering": "tierings",
-    "at_least.tiering": "tierings", "at_least.tier": "tiers", "lookup.table": "lookups", "lookup.column": "columns",
+    "at_least.tiering": "tierings", "at_least.tier": "tiers", "was_tier.tiering": "tierings", "was_tier.tier": "tiers",
+    "tier_since.tiering": "tierings", "to_next.tiering": "tierings", "entered.tier": "tiers", "left.tier": "tiers",
+    "lookup.table": "lookups", "lookup.column": "columns",
 }  # fmt: skip
 _UTC: Final = Zone("UTC")
 
@@ -353,6 +355,8 @@ class _Writer:
         """Return how a literal reads as this argument."""
         role = _ROLES.get(name) or _ROLES.get(f"{node.function}.{name}", "")
         first = node.args[0].value if node.args and isinstance(node.args[0], Literal) else ""
+        if node.function in ("entered", "left") and name == "name":
+            return "tierings" if first in self.names.tierings else "segments"
         return f"{role} {first}" if role in ("tiers", "columns") else role
 
     def case(self, node: Call, address: str, stream: str) -> Iterator[str]:

@@ -15,8 +15,8 @@ from tierwise.definitions.language.kinds import INSTANT, Kind
 from tierwise.definitions.language.times import Duration
 
 __all__ = [
-    "Aggregate", "Apply", "AsOf", "AttributeOf", "BucketOf", "ColumnOf", "Const", "Expr", "Followed", "ParameterOf",
-    "Population", "SegmentOf", "StepOf", "TagOf", "TierOf", "Value", "Window", "parts", "walk_typed",
+    "Aggregate", "Apply", "AsOf", "AttributeOf", "BucketOf", "ColumnOf", "Const", "Expr", "Followed", "HistoryOf",
+    "ParameterOf", "Population", "SegmentOf", "StepOf", "TagOf", "TierOf", "Value", "Window", "parts", "walk_typed",
 ]  # fmt: skip
 
 #: A value of the language as Python holds it; instants are naive UTC datetimes, None is missing.
@@ -165,6 +165,20 @@ class Population(Expr):
     by: Expr | None = None
     among: Expr | None = None
     best: str = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOf(Expr):
+    """What the membership log says strictly before as_of: ``was_tier tier_since entered left``.
+
+    `of` is ``tier`` or ``segment``, `name` which one; `value` is the tier asked about, of a segment ``in``.
+    """
+
+    function: str
+    of: str
+    name: str
+    value: str = ""
+    within: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)

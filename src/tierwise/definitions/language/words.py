@@ -126,6 +126,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "customer": ("客户的{0}", "the customer's {0}"),
         "file": ("「{0}」列", 'the column "{0}"'),
         "place": ("{0}名", "{0}"),
+        # what was recorded
+        "behind was_tier.within": ("近{0}内", "in the last {0}"),
+        "behind entered.tier": ("{0}", "{0}"),
+        "behind entered.within": ("近{0}内", "in the last {0}"),
+        "behind left.tier": ("{0}", "{0}"),
+        "behind left.within": ("近{0}内", "in the last {0}"),
         # case
         "if": ("若 {0} 则 {1}", "{1} if {0}"),
         "otherwise": ("否则 {0}", "otherwise {0}"),

@@ -9,6 +9,7 @@ being easy to check over being quick. In reading order:
 - `scalars`: operators and functions on values
 - `rows`: which rows count, and the columns that exist only at an as_of
 - `aggregates`: functions over the rows that count
+- `histories`: what the membership log says
 - `sequences`: rows that follow each other
 - `populations`: published distributions and comparisons with them
 - `evaluation`: the walk over the checked tree that joins these
@@ -16,6 +17,6 @@ being easy to check over being quick. In reading order:
 
 from tierwise.definitions.language.reference.evaluation import Evaluation, evaluate, publish, tier_of
 from tierwise.definitions.language.reference.populations import Published
-from tierwise.definitions.language.reference.world import CustomerId, Row, World
+from tierwise.definitions.language.reference.world import Change, CustomerId, Row, World
 
-__all__ = ["CustomerId", "Evaluation", "Published", "Row", "World", "evaluate", "publish", "tier_of"]
+__all__ = ["Change", "CustomerId", "Evaluation", "Published", "Row", "World", "evaluate", "publish", "tier_of"]

@@ -11,6 +11,7 @@ from typing import Any
 from tierwise.definitions.assignment import bucket_number
 from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.reference.aggregates import aggregate
+from tierwise.definitions.language.reference.histories import history
 from tierwise.definitions.language.reference.numbers import fit
 from tierwise.definitions.language.reference.populations import Published, compare_with, nowhere
 from tierwise.definitions.language.reference.rows import attribute_at, in_window, interval, refunds_at, rows_at
@@ -27,6 +28,7 @@ from tierwise.definitions.language.typed import (
     Const,
     Expr,
     Followed,
+    HistoryOf,
     ParameterOf,
     Population,
     SegmentOf,
@@ -145,6 +147,8 @@ class Evaluation:
                 return self.value(world.segments[name], customer) is True
             case TierOf(tiering=tiering):
                 return self.tier_of(tiering, customer)
+            case HistoryOf():
+                return history(node, world.changes.get(customer, ()), self.now)
             case Followed():
                 return self._followed(node, customer)
             case Aggregate():

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from tierwise.definitions.language.times import Zone
 from tierwise.definitions.language.typed import Expr, Value
 
-__all__ = ["CustomerId", "Moment", "Row", "World"]
+__all__ = ["Change", "CustomerId", "Moment", "Row", "World"]
 
 CustomerId = int
 
@@ -21,6 +21,19 @@ class Row:
     time: datetime
     row_key: str
     values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the membership log: a customer was in `was` (None: nothing recorded), then in `into`."""
+
+    seq: int
+    kind: str
+    name: str
+    was: str | None
+    into: str
+    at: datetime
+    cause: str = "event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class World:
     tags: Mapping[str, Expr] = field(default_factory=dict)
     segments: Mapping[str, Expr] = field(default_factory=dict)
     tierings: Mapping[str, Sequence[tuple[str, Expr | None]]] = field(default_factory=dict)
+    changes: Mapping[CustomerId, Sequence[Change]] = field(default_factory=dict)
     zone: Zone = field(default_factory=lambda: Zone("UTC"))
 
 
