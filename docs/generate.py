@@ -80,6 +80,7 @@ _GROUPS = {
     "sequence": "Order of things",
     "scalar": "Scalar",
     "population": "Population",
+    "group": "Groups",
     "membership": "Membership",
 }
 

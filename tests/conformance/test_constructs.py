@@ -11,6 +11,7 @@ import pytest
 
 from tests.conformance.truths import (
     FORMS,
+    GROUPS,
     HISTORY,
     MEMBERSHIP,
     NOTHING,
@@ -67,6 +68,7 @@ WORLDS: dict[str, tuple[Case, Mapping[str, Sequence[Any]]]] = {
     "scalar": (PEOPLE, SCALARS),
     "population": (RANKED, POPULATION),
     "membership": (RANKED, MEMBERSHIP),
+    "group": (RANKED, GROUPS),
     "history": (RECORDED, HISTORY),
 }
 

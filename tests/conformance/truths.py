@@ -14,6 +14,7 @@ from tierwise.definitions.language.reference import Change, Row
 __all__ = [
     "AS_OF",
     "FORMS",
+    "GROUPS",
     "HISTORY",
     "MEMBERSHIP",
     "NOTHING",
@@ -490,6 +491,22 @@ HISTORY: Final[dict[str, Sequence[Any]]] = {
     'left("many", within="30d")': (False, False, False),
     'to_next("grade")': (10, 20, None),
     'to_next("level")': (None, 20, None),  # of the first the rule above is an `or`
+}
+
+#: Over groups: 10, 20, 20, 40 shop in x, 30 in y; of the sixth no shop is known.
+GROUPS: Final[dict[str, Sequence[Any]]] = {
+    "group_sum(last(s.n), by=last(s.t))": (90, 90, 90, 90, 30, None),
+    "group_sum(first(s.m), by=last(s.t))": (Decimal("0.00"),) * 5 + (None,),  # all are missing
+    "group_count(by=last(s.t))": (4, 4, 4, 4, 1, None),
+    "group_count(last(s.n) > 15, by=last(s.t))": (3, 3, 3, 3, 1, None),
+    "group_avg(last(s.n), by=last(s.t))": (22.5, 22.5, 22.5, 22.5, 30.0, None),
+    "group_avg(first(s.m), by=last(s.t))": (None,) * 6,
+    "group_min(last(s.n), by=last(s.t))": (10, 10, 10, 10, 30, None),
+    "group_max(last(s.n), by=last(s.t))": (40, 40, 40, 40, 30, None),
+    "group_max(last(s.t), by=count(s))": ("y",) * 6,
+    "group_sum(rank(last(s.n)), by=last(s.t))": (12, 12, 12, 12, 2, None),
+    "group_count(group_sum(last(s.n), by=last(s.t)) > 50, by=count(s) > 0)": (4,) * 6,
+    'group_count(segment("many"), by=tier("grade"))': (0, 3, 3, 1, 3, 0),
 }
 
 MEMBERSHIP: Final[dict[str, Sequence[Any]]] = {

@@ -16,6 +16,7 @@ __all__ = [
     "NUMBERS",
     "PATTERNS",
     "SPANS",
+    "TIERS",
     "WORDS",
 ]
 

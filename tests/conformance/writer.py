@@ -66,6 +66,8 @@ class Writer:
         ways: list[Callable[[str, int], str]] = [*_WAYS(self, kind)]
         if not row:
             ways += [lambda r, d: self.aggregate(kind, r, d)] * 3
+            if kind != "boolean":
+                ways.append(lambda r, d: self.grouped(kind, r, d))
         ways.append(lambda r, d: self.choice(kind, r, d))
         return str(self.pick(ways)(row, left - 1))
 
@@ -387,6 +389,18 @@ class Writer:
         name = self.pick(("ntile", "quintile", "rank"))
         x = self.write(self.pick((*NUMBERS, "date", "instant")), row, depth)
         return f"{name}({x}{', %d' % self.pick((2, 4, 10)) if name == 'ntile' else ''}{self.population(depth)})"
+
+    def grouped(self, kind: str, row: str, depth: int) -> str:
+        """A function over a group of customers."""
+        by = self.write(self.pick(("text", "boolean", "integer", "date")), "", min(depth, 1))
+        if kind == "integer" and self.pick((True, False)):
+            return f"group_count({self.pick(('', self.write('boolean', '', min(depth, 1)) + ', '))}by={by})"
+        names = {"float": ("group_sum", "group_avg", "group_max")}.get(kind, ("group_min", "group_max"))
+        if kind in NUMBERS and kind != "float":
+            names = ("group_sum", *names)
+        name = self.pick(names)
+        x = self.write(self.pick(NUMBERS) if name == "group_avg" else kind, "", min(depth, 1))
+        return f"{name}({x}, by={by})"
 
     def score(self, row: str, depth: int) -> str:
         """A place in a population, of float kind."""

@@ -15,6 +15,7 @@ from tierwise.definitions.language.typed import (
     BucketOf,
     Expr,
     Followed,
+    GroupOf,
     HistoryOf,
     Population,
     SegmentOf,
@@ -33,7 +34,18 @@ __all__ = [
 
 
 #: What stands for one value of a customer, wherever it is written.
-CUSTOMER_LEVEL: Final = (TagOf, AttributeOf, SegmentOf, TierOf, BucketOf, Population, Aggregate, Followed, HistoryOf)
+CUSTOMER_LEVEL: Final = (
+    TagOf,
+    AttributeOf,
+    SegmentOf,
+    TierOf,
+    BucketOf,
+    Population,
+    Aggregate,
+    Followed,
+    HistoryOf,
+    GroupOf,
+)
 #: What a pass of its own answers, beside the aggregates of one stream.
 Apart = Followed | HistoryOf
 
@@ -78,6 +90,7 @@ class Cells:
     aggregates: dict[Aggregate, str] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
     populations: dict[Population, str] = field(default_factory=dict)
+    groups: dict[GroupOf, str] = field(default_factory=dict)
     apart: dict[Apart, str] = field(default_factory=dict)
     named: dict[str, Named] = field(default_factory=dict)
     stage_of: dict[str, int] = field(default_factory=dict)
@@ -111,6 +124,11 @@ class Cells:
                 return self.aggregate(expr)
             case Followed() | HistoryOf():
                 return self.aside(expr)
+            case GroupOf():
+                before = max((self.visit(part) for part in parts(expr)), default=0)
+                cell = self.groups.setdefault(expr, f"g{len(self.groups)}$")
+                self.stage_of[cell] = before + 1
+                return before + 1
             case Population():
                 before = max((self.visit(part) for part in parts(expr)), default=0)
                 cell = self.populations.setdefault(expr, f"p{len(self.populations)}$")
@@ -194,7 +212,7 @@ def _names_read(expr: Expr) -> Iterator[str]:
     match expr:
         case TagOf(name) | SegmentOf(name) | TierOf(name):
             yield name
-        case Aggregate() | Population() | Followed() | HistoryOf():
+        case Aggregate() | Population() | Followed() | HistoryOf() | GroupOf():
             return
         case _:
             for part in parts(expr):

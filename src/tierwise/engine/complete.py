@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue
-from tierwise.definitions.language.typed import Expr, Population, walk_typed
+from tierwise.definitions.language.typed import Expr, GroupOf, Population, walk_typed
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.cells import Cells
 from tierwise.engine.distributions import Distribution, to_rows
@@ -164,8 +164,8 @@ class _Stopwatch:
 
 
 def _reads_population(catalogue: Catalogue, name: str) -> bool:
-    """Whether a tiering or segment compares, directly or by what it reads, with a published distribution."""
+    """Whether a tiering or segment compares, directly or by what it reads, with other customers."""
     cells = Cells(catalogue)
     cells.want_name(name)
     read: list[Expr] = [expr for named in cells.named.values() for expr in named.expressions()]
-    return any(isinstance(part, Population) for expr in read for part in walk_typed(expr))
+    return any(isinstance(part, Population | GroupOf) for expr in read for part in walk_typed(expr))

@@ -14,13 +14,14 @@ from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import FLOAT, INSTANT
-from tierwise.definitions.language.typed import Apply, Population
+from tierwise.definitions.language.typed import Apply, GroupOf, Population
 from tierwise.engine.cells import Cells, Named, named_cell
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
+from tierwise.engine.groups import group_answer
 from tierwise.engine.lunar import lunar_tables
 from tierwise.engine.plan import Compiler, Source
-from tierwise.engine.snapshot import Snapshot, Spine, everyone
+from tierwise.engine.snapshot import Snapshot, Spine, everyone, moments
 from tierwise.engine.sql import KEY, col, literal, null
 
 __all__ = ["KNOWN_CUSTOMERS", "Backend", "Evaluator"]
@@ -62,6 +63,7 @@ class Evaluator:
         source: names of the tables.
         snapshot: what is frozen.
         progress: called with (step, steps done, steps in all).
+        groups_of_now: whether moments are compared with their groups as of the snapshot, not of each moment.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class Evaluator:
         source: Source,
         snapshot: Snapshot,
         progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+        groups_of_now: bool = False,
     ) -> None:
+        self.groups_of_now = groups_of_now
         self.backend, self.catalogue, self.source, self.snapshot, self.progress = (
             backend,
             catalogue,
@@ -207,12 +211,58 @@ class Evaluator:
                 versions = self.versions(node, spine, compiler, before)
                 steps, groups = self.step_tables(node, versions)
                 answers[cell] = self.temporary("place", compiler.answer(node, before, steps, groups))
+        answers |= self.group_answers(cells, compiler, spine, stage, before)
         table = self.temporary("stage", compiler.projection(stage, before, passes, answers))
         for name, _ in passes:
             self.backend.drop(name)
         for name in answers.values():
             self.backend.drop(name)
         return table
+
+    # -- groups -----------------------------------------------------------------------------------------------------
+
+    def group_answers(
+        self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str
+    ) -> Mapping[str, str]:
+        """Return the table of each group function's answers, by cell."""
+        nodes = [node for node, cell in cells.groups.items() if cells.stage_of[cell] == stage]
+        if not nodes:
+            return {}
+        by_moment = spine.kind == "moments" and not self.groups_of_now
+        whole = before if spine.kind == "everyone" else self.everyone_grouped(nodes, spine, by_moment)
+        found = {}
+        for index, node in enumerate(nodes):
+            own = compiler.grouped(node, before)
+            if spine.kind == "everyone":
+                everyone_ = own.copy()
+            else:
+                as_of = [col("as_of")] if by_moment else []
+                x = null() if node.x is None else col(f"x{index}$")
+                everyone_ = exp.select(
+                    x.as_("x", copy=False), col(f"b{index}$").as_("by_value", copy=False), *as_of, copy=False
+                ).from_(_t(whole), copy=False)
+            found[cells.groups[node]] = self.temporary("group", group_answer(node, own, everyone_, by_moment))
+        return found
+
+    def everyone_grouped(self, nodes: Sequence[GroupOf], spine: Spine, by_moment: bool) -> str:
+        """Return a table of everyone's values and groups, at the one as_of or at each moment of the spine."""
+        wanted = []
+        for index, node in enumerate(nodes):
+            wanted.append(Named(f"b{index}$", node.by.kind, node.by))
+            if node.x is not None:
+                wanted.append(Named(f"x{index}$", node.x.kind, node.x))
+        if not by_moment:
+            return self.table(everyone(spine.as_of or self.snapshot.as_of), wanted)
+        assert spine.table is not None
+        instants = self.registered("instants", spine.table.select(["as_of"]).group_by("as_of").aggregate([]))
+        never = exp.Is(this=col("known_since", "k"), expression=null())
+        by_then = exp.LTE(this=col("known_since", "k"), expression=col("as_of", "i"))
+        all_moments = (
+            exp.select(col("customer_id", "k"), col("as_of", "i"), copy=False)
+            .from_(_t(KNOWN_CUSTOMERS).as_("k", copy=False), copy=False)
+            .join(_t(instants).as_("i", copy=False), on=exp.Or(this=never, expression=by_then), copy=False)
+        )
+        return self.table(moments(self.backend.arrow(all_moments)), wanted)
 
     # -- population -------------------------------------------------------------------------------------------------
 

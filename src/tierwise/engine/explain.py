@@ -54,8 +54,8 @@ class _Condition:
 def explain(evaluator: Evaluator, catalogue: Catalogue, customer_id: int, customer_key: str) -> dict[str, Any]:
     """Explain one customer at the snapshot's as_of; every value comes from one evaluation, so it is what the run saw.
 
-    `next_change` says when time alone would move the customer, with the rows and distributions of now: the first of
-    the next 400 local midnights (just before, or after) with another tier, narrowed to the minute.
+    `next_change` says when time alone would move the customer, with the rows, groups and distributions of now: the
+    first of the next 400 local midnights (just before, or after) with another tier, narrowed to the minute.
 
     Args:
         evaluator: over the state of the tables that is asked.
@@ -243,7 +243,7 @@ class _Explanation:
         table = pa.table({"customer_id": ids, "as_of": pa.array(instants, pa.timestamp("us"))})
         frozen = {key: tuple(versions) for key, versions in self.evaluator.published.items()}
         snapshot = replace(self.evaluator.snapshot, distributions=frozen)
-        later = Evaluator(self.evaluator.backend, self.catalogue, self.evaluator.source, snapshot)
+        later = Evaluator(self.evaluator.backend, self.catalogue, self.evaluator.source, snapshot, groups_of_now=True)
         rows: list[dict[str, Any]] = later.evaluate(moments(table), list(tierings)).to_pylist()
         return rows
 

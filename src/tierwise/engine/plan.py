@@ -19,6 +19,7 @@ from tierwise.definitions.language.typed import (
     Const,
     Expr,
     Followed,
+    GroupOf,
     HistoryOf,
     Population,
     SegmentOf,
@@ -127,6 +128,8 @@ class Compiler:
                 return self.cells.apart[expr]
             case Aggregate():
                 return self.cells.aggregates[expr]
+            case GroupOf():
+                return self.cells.groups[expr]
             case Population():
                 return self.cells.populations[expr]
         raise AssertionError(expr)
@@ -325,7 +328,7 @@ class Compiler:
                 copy=False,
             )
             found: exp.Expression = col("answer", alias)
-            if kind_of[cell] == BOOLEAN:  # who is compared with nobody is not among the best
+            if kind_of.get(cell) == BOOLEAN:  # who is compared with nobody is not among the best
                 found = exp.Coalesce(this=found, expressions=[exp.false()])
             select = select.select(found.as_(cell, quoted=True, copy=False), copy=False)
         for layer in self.cells.layers(stage):
@@ -349,7 +352,22 @@ class Compiler:
         otherwise = next(text(tier) for tier, rule in cell.rules if rule is None)
         return when(branches, otherwise) if branches else otherwise
 
-    # -- population functions ---------------------------------------------------------------------------------------
+    # -- groups and population functions ------------------------------------------------------------------------------
+
+    def grouped(self, node: GroupOf, table: str) -> exp.Select:
+        """Return ``SELECT key, x, by_value`` of a function over groups, over a stage's table."""
+        joins = _Joins(self.source)
+        emitter = self.emitter("t", joins)
+        x = null() if node.x is None else emitter.stored(node.x)
+        select = exp.select(
+            col(KEY, "t").as_(KEY, quoted=True, copy=False),
+            x.as_("x", copy=False),
+            emitter.stored(node.by).as_("by_value", copy=False),
+            copy=False,
+        ).from_(exp.to_table(table).as_("t", copy=False), copy=False)
+        if self.clock.fixed is None:
+            select = select.select(col("as_of", "t").as_("as_of", copy=False), copy=False)
+        return joins.add_to(select)
 
     def measured(self, node: Population, table: str) -> exp.Select:
         """Return ``SELECT key, x, plain, by_value, inside`` of a population function over a stage's table."""

@@ -134,13 +134,15 @@ def _calls(inner: st.SearchStrategy[Node], rows: st.SearchStrategy[Node] | None)
         st.just("") | names,
     )
     steps = st.builds(Step, names, st.none() | rows)
-    told = _options(inner, rows).map(lambda named: tuple(pair for pair in named if pair[0] != "without"))
+    plain = st.lists(st.sampled_from(("within", "gap", "n", "é")), max_size=2, unique=True)
+    told = plain.flatmap(lambda found: st.tuples(*[st.tuples(st.just(name), inner) for name in found]))
+    shared = st.just(()) | st.builds(Column, column_names).map(lambda column: (("same", column),))
     left_out = st.just(()) | steps.map(lambda step: (("without", step),))
+    named = st.builds(lambda one, two, three: (*one, *two, *three), shared, left_out, told)
     sequence = st.builds(
-        lambda found, named, without: Call("followed", found, (*named, *without)),
+        lambda found, options: Call("followed", found, options),
         st.lists(steps, min_size=1, max_size=3).map(tuple),
-        told,
-        left_out,
+        named,
     )
     return scalar | stream | sequence
 

@@ -392,5 +392,6 @@ def test_what_was_worked_out_is_remembered() -> None:
 
 
 def test_every_function_is_here() -> None:
-    nodes = {"share", "lookup", "segment", "tier", "at_least"}
+    nodes = {"share", "time_avg", "lookup", "segment", "tier", "at_least", "sample", "followed"}
+    nodes |= {"was_tier", "tier_since", "entered", "left", "to_next"} | {name for name in FUNCTIONS if "group_" in name}
     assert set(FUNCTIONS) <= {*AGGREGATES, *SCALARS, *COMPARISONS, *nodes}

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tierwise.definitions.language.functions import FUNCTIONS, Function
+from tierwise.definitions.language.group_calls import check_group
 from tierwise.definitions.language.kinds import (
     BOOLEAN,
     FLOAT,
@@ -45,7 +46,7 @@ def check_call(checker: Checker, node: Call, address: str, rows: Stream | None) 
         return None
     if function.group == "stream":
         return _Aggregates(checker, node, address).check()
-    if rows is not None and function.group in ("population", "membership", "sequence"):
+    if rows is not None and function.group in ("population", "group", "membership", "sequence"):
         hint = "make it a tag, and write customer.<tag>"
         checker.report(
             node, address, "kind", f"{node.function}() is about customers and cannot stand in a condition on rows", hint
@@ -54,6 +55,8 @@ def check_call(checker: Checker, node: Call, address: str, rows: Stream | None) 
     if checker.scope.columns is not None and function.boundary != "none":
         checker.report(node, address, "kind", f"{node.function}() depends on as_of and cannot stand in a source")
         return None
+    if function.group == "group":
+        return check_group(checker, node, address)
     if function.group == "sequence":
         return check_sequence(checker, node, address)
     if function.group == "population":

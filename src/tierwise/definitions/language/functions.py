@@ -112,6 +112,11 @@ def _population(name: str, params: tuple[Param, ...], result: Kind, zh: str, en:
     )  # fmt: skip
 
 
+def _group(name: str, x: Param, result: Kind | str, zh: str, en: str, about: str) -> Function:
+    by = Param("by", "any", keyword=True)
+    return Function(name, "group", (x, by), result, MappingProxyType({"zh": zh, "en": en}), about=about)
+
+
 _ALL: Final = (
     # over a stream
     _over_stream("count", (_STREAM,), INTEGER, "{stream}次数", "number of {stream}", 0, "How many rows."),
@@ -170,6 +175,12 @@ _ALL: Final = (
     _population("in_top", (Param("n", "integer", required=False, keyword=True), Param("percent", "number literal", required=False, keyword=True)), BOOLEAN, "{x}排名前{size}", "{x} is in the top {size}", "Among the n best, or the best percent; equal values are all in."),
     _population("above_mean", (), BOOLEAN, "{x}高于平均", "{x} is above the mean", "Whether x is above the published mean."),
     _population("zscore", (), FLOAT, "{x}的标准分", "standard score of {x}", "(x - mean) / standard deviation of the published population."),
+    # groups
+    _group("group_sum", Param("x", "number"), "same", "同{by}客户的{x}合计", "total {x} of customers with the same {by}", "The exact sum over all customers known at as_of with the same `by` value, this one included."),
+    _group("group_count", Param("x", "boolean", required=False), INTEGER, "同{by}客户的人数", "number of customers with the same {by}", "How many customers have the same `by` value (and meet the condition)."),
+    _group("group_avg", Param("x", "number"), FLOAT, "同{by}客户的{x}平均值", "average {x} of customers with the same {by}", "The average over the group, missing values left out."),
+    _group("group_min", Param("x", "ordered"), "same", "同{by}客户的{x}最小值", "smallest {x} of customers with the same {by}", "The smallest value in the group."),
+    _group("group_max", Param("x", "ordered"), "same", "同{by}客户的{x}最大值", "largest {x} of customers with the same {by}", "The largest value in the group."),
     # membership
     Function("segment", "membership", (Param("segment", "name"),), BOOLEAN, MappingProxyType({"zh": "属于「{segment}」分群", "en": "is in the segment {segment}"}), about="Whether the customer is in the segment."),
     Function("tier", "membership", (Param("tiering", "name"),), "tier", MappingProxyType({"zh": "所在{tiering}", "en": "tier in {tiering}"}), about="The tier of the tiering the customer is in."),
@@ -187,7 +198,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType({function.name: func
 #: Functions the language has and this version refuses, with the room they come with.
 LATER: Final[Mapping[str, str]] = MappingProxyType(
     {
-        **dict.fromkeys(("group_sum", "group_count", "group_avg", "group_min", "group_max", "community"), "groups"),
+        "community": "communities",
         **dict.fromkeys(("points_balance", "consent", "reachable", "in_journey", "assigned"), "loyalty and campaigns"),
         **dict.fromkeys(
             ("clv_12m", "p_alive", "expected_orders", "churn_risk", "next_order_at", "affinity"), "value models"

@@ -433,13 +433,7 @@ class _Parser:
             hint = "make it a tag, and write customer.<tag>"
             self.fail(at, f"{name}() is about customers and cannot stand in a condition on rows", "kind", hint)
         steps = tuple(self.step(argument, name, depth) for argument in tree.args)
-        plain = [option for option in tree.keywords if option.arg != "without"]
-        named = self.named(ast.Call(tree.func, [], plain), rows, depth, frozenset({"same"}))
-        left_out = [option for option in tree.keywords if option.arg == "without"]
-        if len(left_out) > 1:
-            self.fail(self.span(left_out[1]), "`without=` is given twice", "argument")
-        without = tuple(("without", self.step(option.value, name, depth)) for option in left_out)
-        return Call(name, steps, (*named, *without), at=at)
+        return Call(name, steps, self.named(tree, rows, depth, frozenset({"same"}), name), at=at)
 
     def step(self, tree: ast.expr, function: str, depth: int) -> Node:
         at = self.span(tree)
@@ -460,7 +454,7 @@ class _Parser:
         self.fail(self.span(tree), f"the first argument of {function}() is {_stream_form(function)}", "argument")
 
     def named(
-        self, tree: ast.Call, rows: bool, depth: int, row_options: frozenset[str]
+        self, tree: ast.Call, rows: bool, depth: int, row_options: frozenset[str], sequence: str = ""
     ) -> tuple[tuple[str, Node], ...]:
         found: dict[str, Node] = {}
         for option in tree.keywords:
@@ -471,7 +465,10 @@ class _Parser:
                 self.fail(at, f"`{option.arg}=` is not an option of any function", "argument")
             if option.arg in found:
                 self.fail(at, f"`{option.arg}=` is given twice", "argument")
-            found[option.arg] = self.convert(option.value, rows or option.arg in row_options, depth)
+            if sequence and option.arg == "without":
+                found[option.arg] = self.step(option.value, sequence, depth)
+            else:
+                found[option.arg] = self.convert(option.value, rows or option.arg in row_options, depth)
         return tuple(found.items())
 
     def binary(self, tree: ast.BinOp, at: Span, rows: bool, depth: int) -> Node:

@@ -15,7 +15,8 @@ from tierwise.definitions.language.kinds import INSTANT, Kind
 from tierwise.definitions.language.times import Duration
 
 __all__ = [
-    "Aggregate", "Apply", "AsOf", "AttributeOf", "BucketOf", "ColumnOf", "Const", "Expr", "Followed", "HistoryOf",
+    "Aggregate", "Apply", "AsOf", "AttributeOf", "BucketOf", "ColumnOf", "Const", "Expr", "Followed", "GroupOf",
+    "HistoryOf",
     "ParameterOf", "Population", "SegmentOf", "StepOf", "TagOf", "TierOf", "Value", "Window", "parts", "walk_typed",
 ]  # fmt: skip
 
@@ -168,6 +169,18 @@ class Population(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupOf(Expr):
+    """A function of `x` over all customers known at as_of with the same `by` value: ``group_sum`` and its like.
+
+    Of ``group_count`` `x` is a condition, or None for everyone.
+    """
+
+    function: str
+    x: Expr | None
+    by: Expr
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryOf(Expr):
     """What the membership log says strictly before as_of: ``was_tier tier_since entered left``.
 
@@ -217,6 +230,8 @@ def parts(node: Expr) -> Iterator[Expr]:
             yield from (step.where for step in steps if step.where is not None)
             if without is not None and without.where is not None:
                 yield without.where
+        case GroupOf(x=x, by=by):
+            yield from (part for part in (x, by) if part is not None)
         case Population(x=x, by=by, among=among):
             yield from (part for part in (x, by, among) if part is not None)
 

@@ -160,6 +160,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "behind anniversary.calendar": ("按{0}", "by the {0} calendar"),
         "era lunar": ("农历", "lunar"),
         "era solar": ("公历", "solar"),
+        "behind group_count.x": ("限{0}的客户", "among customers with {0}"),
         "behind top.by": ("按{0}", "by {0}"),
         "behind top.n": ("取前{0}个", "the first {0}"),
     }

@@ -11,6 +11,7 @@ being easy to check over being quick. In reading order:
 - `aggregates`: functions over the rows that count
 - `histories`: what the membership log says
 - `sequences`: rows that follow each other
+- `groups`: functions over a group of customers
 - `populations`: published distributions and comparisons with them
 - `evaluation`: the walk over the checked tree that joins these
 """

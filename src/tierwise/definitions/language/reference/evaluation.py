@@ -11,6 +11,7 @@ from typing import Any
 from tierwise.definitions.assignment import bucket_number
 from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.reference.aggregates import aggregate
+from tierwise.definitions.language.reference.groups import of_group
 from tierwise.definitions.language.reference.histories import history
 from tierwise.definitions.language.reference.numbers import fit
 from tierwise.definitions.language.reference.populations import Published, compare_with, nowhere
@@ -28,6 +29,7 @@ from tierwise.definitions.language.typed import (
     Const,
     Expr,
     Followed,
+    GroupOf,
     HistoryOf,
     ParameterOf,
     Population,
@@ -147,6 +149,8 @@ class Evaluation:
                 return self.value(world.segments[name], customer) is True
             case TierOf(tiering=tiering):
                 return self.tier_of(tiering, customer)
+            case GroupOf():
+                return fit(self._group(node, customer), node.kind)
             case HistoryOf():
                 return history(node, world.changes.get(customer, ()), self.now)
             case Followed():
@@ -239,7 +243,14 @@ class Evaluation:
             self._rows[key] = rows_at(stream, rows, self._refunds, self.now.as_of)
         return self._rows[key]
 
-    # -- populations ------------------------------------------------------------------------------------------------
+    # -- groups and populations ---------------------------------------------------------------------------------------
+
+    def _group(self, node: GroupOf, customer: CustomerId) -> Any:
+        group = self.value(node.by, customer)
+        if group is None:
+            return None
+        members = [one for one in self.world.customers if self.value(node.by, one) == group]
+        return of_group(node, [None if node.x is None else self.value(node.x, one) for one in members])
 
     def _among(self, node: Population, customer: CustomerId) -> bool:
         return node.among is None or self.value(node.among, customer) is True
