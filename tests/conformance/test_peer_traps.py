@@ -313,3 +313,69 @@ def test_what_a_household_spends_together() -> None:
     orders = {1: spent((1, "60.00")), 2: spent((2, "50.00")), 3: spent((1, "90.00")), 4: spent((1, "999.00"))}
     found = asked("group_sum(sum(orders.amount), by=city) > 100", {"orders": orders}, 4, records=records)
     assert found == [True, True, False, False]
+
+
+def test_an_order_that_contains_a_line_with() -> None:
+    def bought(days: float, number: str, *lines: tuple[str, str]) -> tuple[Row, list[Row]]:
+        time = AS_OF - timedelta(days=days)
+        order = Row(time, number, {"order_id": number, "amount": sum((Decimal(a) for _, a in lines), Decimal(0))})
+        found = [
+            Row(time, f"{number}{sku}", {"order_id": number, "sku": sku, "amount": Decimal(a)}) for sku, a in lines
+        ]
+        return order, found
+
+    pairs = {
+        1: [bought(10, "o1", ("x", "60.00"), ("y", "50.00"))],
+        2: [bought(10, "o2", ("x", "60.00")), bought(9, "o3", ("y", "200.00"))],  # neither order has both
+        3: [bought(10, "o4", ("y", "150.00"))],
+    }
+    orders = {c: [order for order, _ in own] for c, own in pairs.items()}
+    items = {c: [line for _, lines in own for line in lines] for c, own in pairs.items()}
+    items[3].append(Row(AS_OF, "stray", {"order_id": "o1", "sku": "x"}))  # a line of another customer's order
+    items[3].append(Row(AS_OF, "none", {"order_id": None, "sku": "x"}))
+    streams = {"orders": orders, "items": items}
+    found = asked('exists(orders, where=amount > 100 and exists(items, where=sku == "x"))', streams)
+    assert found == [True, False, False]
+    assert asked('count(orders, where=not exists(items, where=sku == "x"))', streams) == [0, 1, 1]
+    assert asked("sum(orders.amount, where=count(items) == 1)", streams) == [0, Decimal("260.00"), Decimal("150.00")]
+    assert asked("max(orders.amount, where=sum(items.amount) == amount, latest=1)", streams) == [110, 200, 150]
+    assert asked('count(orders, where=exists(items, within="9d"))', streams) == [0, 0, 0]  # from as_of, not the order
+    mine = 'followed(orders(exists(items, where=sku == "x")), orders(exists(items, where=sku == "y")))'
+    assert asked(mine, streams) == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("count(orders, where=exists(events))", "kind"),  # events are no part of orders
+        ("count(items, where=exists(orders))", "kind"),
+        ("count(orders, where=exists(items, where=exists(refunds)))", "kind"),
+        ('count(orders, where=top(items.sku) == "x")', "argument"),
+        ("count(orders, where=count(items, latest=2) > 1)", "argument"),
+        ('followed(orders(), items(), within="1mo")', "argument"),
+        ('followed(orders(), within="1d")', "argument"),
+        ("followed(orders(), events(), same=amount)", "unknown-name"),
+        ('sample(1.5, salt="x")', "argument"),
+        ('sample(0.5, salt="")', "argument"),
+        ("group_sum(count(orders), by=avg(orders.amount))", "kind"),
+        ('anniversary("2000-01-01", within="2y", calendar="lunar")', "argument"),
+        ("time_avg(orders.amount, latest=2)", "argument"),
+        ('entered("gone")', "unknown-name"),
+        ('was_tier("gone", "x")', "unknown-name"),
+    ],
+)
+def test_trap_1_what_has_no_meaning_is_refused(text: str, code: str) -> None:
+    assert _problems(x=text) == [code]
+
+
+def test_trap_1_a_tiering_that_reads_its_own_past_is_refused() -> None:
+    definitions, problems = define(
+        "shop",
+        tags={"once": 'was_tier("grade", "gold")'},
+        segments={"again": 'entered("again", within="30d") or count(orders) > 3'},
+        tierings={"grade": {"ordered": True, "tiers": {"gold": "once or count(orders) > 9", "none": "otherwise"}}},
+    )
+    assert definitions is not None and not problems
+    found = check(definitions)[1]
+    assert [problem.code for problem in found] == ["cycle"]  # the segment may: its past is an input
+    assert "keep:" in found[0].hint

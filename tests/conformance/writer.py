@@ -64,6 +64,8 @@ class Writer:
         if left <= 0 or self.pick(range(5)) == 0:
             return self.leaf(kind, row)
         ways: list[Callable[[str, int], str]] = [*_WAYS(self, kind)]
+        if row == "orders" and kind in ("boolean", "integer", "money", "float", "text"):
+            ways += [lambda r, d: self.part(kind, d)] * 2
         if not row:
             ways += [lambda r, d: self.aggregate(kind, r, d)] * 3
             if kind != "boolean":
@@ -276,6 +278,20 @@ class Writer:
                 )
             )
         )
+
+    def part(self, kind: str, depth: int) -> str:
+        """A function over the refunds that are part of an order."""
+        calls = {
+            "boolean": ("exists(refunds)",),
+            "integer": ("count(refunds)", "days(refunds)", "distinct(refunds.kind)"),
+            "money": ("sum(refunds.amount)", "min(refunds.amount)", "last(refunds.amount)"),
+            "float": ("avg(refunds.amount)", 'share(refunds, of=kind == "app")'),
+            "text": ("first(refunds.kind)", "max(refunds.kind)"),
+        }[kind]
+        call = str(self.pick(calls))
+        if self.pick((True, False)):
+            return f"{call[:-1]}, where={self.write('boolean', 'refunds', min(depth, 1))})"
+        return f"{call[:-1]}, within={self.pick(DURATIONS)})" if self.pick((True, False)) else call
 
     def sequence(self, row: str, depth: int) -> str:
         """Steps that follow each other; `s` and `events` share no column, the steps of one stream share them all."""

@@ -124,7 +124,9 @@ def effective_streams(definitions: Definitions) -> tuple[dict[str, Stream], list
             problems.append(Problem("reserved-name", f"`{name}` is the name of a built-in stream or function", where))
             continue
         columns = tuple(Column(column, kind_named(kind)) for column, kind in form.columns.items() if column != "time")
-        streams[name] = Stream(name, columns, about=form.about, label=form.label.zh or form.label.en)
+        label = form.label.zh or form.label.en
+        streams[name] = Stream(name, columns, about=form.about, label=label, of=form.of, of_key=form.by)
+    problems += _parts_of_nothing(definitions, streams)
     for source_name, source in definitions.sources.items():
         for stream_name, mapping in source.streams.items():
             path = f"sources.{source_name}.streams.{stream_name}"
@@ -147,6 +149,24 @@ def effective_streams(definitions: Definitions) -> tuple[dict[str, Stream], list
                     problems.append(problem)
             streams[stream_name] = stream
     return streams, problems + _two_ways(definitions)
+
+
+def _parts_of_nothing(definitions: Definitions, streams: Mapping[str, Stream]) -> list[Problem]:
+    """A stream that is part of another one is declared with both, and with a column of one kind that both have."""
+    problems = []
+    for name, form in definitions.streams.items():
+        if not form.of and not form.by:
+            continue
+        place, whole = definitions.place(f"streams.{name}"), streams.get(form.of)
+        if whole is None or whole.name in REFERENCE_TABLES or not form.by:
+            message = f"`of:` names the stream that `{name}` is part of, `by:` the column that both have"
+            problems.append(Problem("unknown-name", message, place, near_name(form.of, streams)))
+            continue
+        own, other = streams[name].column(form.by), whole.column(form.by)
+        if own is None or other is None or own.kind != other.kind:
+            message = f"`{form.by}` is not a column of one kind in both `{name}` and `{form.of}`"
+            problems.append(Problem("unknown-name", message, place, "declare it under `columns:` with its type"))
+    return problems
 
 
 def _two_ways(definitions: Definitions) -> list[Problem]:

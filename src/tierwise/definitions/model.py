@@ -178,9 +178,11 @@ class Lookup(Form):
 
 
 class StreamForm(Form):
-    """A stream the brand declares: its columns with their types."""
+    """A stream the brand declares: its columns with their types; of which stream's rows its own are part, by what."""
 
     columns: Mapping[str, str] = Field(default_factory=dict)
+    of: str = ""
+    by: str = ""
     label: Label = Label()
     about: str = ""
 

@@ -57,7 +57,8 @@ class Stream:
     """One row per happening: a customer, a `time` (when it became known) and these columns.
 
     `required` names the columns a source must map. `customer` is false for the reference tables `products` and
-    `stores`, which hold current rows by `key` and whose columns stand in every stream that has the key.
+    `stores`, which hold current rows by `key` and whose columns stand in every stream that has the key. `of` names the
+    stream whose rows these belong to, by the column `of_key` that both have.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Stream:
     key: str = ""
     about: str = ""
     label: str = ""
+    of: str = ""
+    of_key: str = ""
 
     def column(self, name: str) -> Column | None:
         """Return the column with this name, or None."""
@@ -102,6 +105,8 @@ ITEMS: Final = Stream(
     ),
     about="order lines",
     label="商品明细",
+    of="orders",
+    of_key="order_id",
 )
 REFUNDS: Final = Stream(
     "refunds",
@@ -113,6 +118,8 @@ REFUNDS: Final = Stream(
     required=("amount",),
     about="money paid back",
     label="退款",
+    of="orders",
+    of_key="order_id",
 )
 EVENTS: Final = Stream(
     "events",

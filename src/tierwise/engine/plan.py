@@ -22,6 +22,7 @@ from tierwise.definitions.language.typed import (
     GroupOf,
     HistoryOf,
     Population,
+    RelatedOf,
     SegmentOf,
     TagOf,
     TierOf,
@@ -58,10 +59,11 @@ class Source:
 
 @dataclass
 class _Joins:
-    """Lookup joins that the expressions of one SELECT turned out to need."""
+    """Joins that the expressions of one SELECT turned out to need: lookups, and rows that are part of a row."""
 
     source: Source
     found: list[tuple[str, exp.Expression, str]] = field(default_factory=list)
+    parts: dict[str, tuple[RelatedOf, exp.Select, exp.Expression]] = field(default_factory=dict)
 
     def lookup(self, table: str, key: exp.Expression, column: str, kind: Kind) -> exp.Expression:
         for name, known, alias in self.found:
@@ -71,7 +73,24 @@ class _Joins:
         self.found.append((table, key, alias))
         return col(column, alias)
 
+    def part(self, expr: RelatedOf, rows: exp.Select, key: exp.Expression) -> exp.Expression:
+        """Return the column that holds what an aggregate says of the rows that are part of a row."""
+        alias = next((known for known, (other, _, _) in self.parts.items() if other == expr), f"w{len(self.parts)}")
+        same = [equals(col(KEY, alias), key)]
+        same += [equals(col(name, alias), col(name, "r")) for name in ("key_space", expr.by)]
+        on = all_of(same)
+        assert on is not None
+        self.parts.setdefault(alias, (expr, rows, on))
+        return of_nothing(expr.rows, col("answer", alias), col(KEY, alias))
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is something to join."""
+        return bool(self.found or self.parts)
+
     def add_to(self, select: exp.Select) -> exp.Select:
+        for alias, (_, rows, on) in self.parts.items():
+            select = select.join(rows.copy().subquery(alias, copy=False), on=on.copy(), join_type="left", copy=False)
         for name, key, alias in self.found:
             table = _table(self.source.lookups.get(name, name)).as_(alias, copy=False)
             select = select.join(table, on=equals(col("key", alias), key), join_type="left", copy=False)
@@ -99,8 +118,16 @@ class Compiler:
         self.cells, self.source, self.clock, self.parameters = cells, source, clock, parameters
         self.spine_limits = spine_limits or clock.fixed is None
 
-    def emitter(self, alias: str, joins: _Joins, stream: str = "") -> Emitter:
-        """Return an emitter whose customer-level cells are columns of `alias`, whose row is that of `stream`."""
+    def emitter(self, alias: str, joins: _Joins, stream: str = "", before: str = "", joined: bool = True) -> Emitter:
+        """Return an emitter whose customer-level cells are columns of `alias`, whose row is that of `stream`.
+
+        Args:
+            alias: the table the cells are columns of.
+            joins: collects the joins that turn out to be needed.
+            stream: whose rows are read, in a pass.
+            before: the table of the stage before, for the rows that are part of a row.
+            joined: whether that table is joined.
+        """
         clock = (
             self.clock
             if self.clock.fixed is not None
@@ -112,10 +139,26 @@ class Compiler:
                 return row_column(stream, expr.column, emitter)
             if isinstance(expr, BucketOf):
                 return bucket_of(expr, col("customer_id", alias))
+            if isinstance(expr, RelatedOf):
+                key = col(KEY, "s") if joined else col("customer_id", "r")
+                return joins.part(expr, self.parts_of_rows(expr, joined, before), key)
             return col(self.column_of(expr), alias)
 
         emitter = Emitter(clock, resolve, self.parameters, joins.lookup)
         return emitter
+
+    def parts_of_rows(self, expr: RelatedOf, joined: bool, before: str) -> exp.Select:
+        """Return (key, key_space, the column, answer) of an aggregate for each row that its rows are part of."""
+        joins = _Joins(self.source)
+        rows = self.rows(expr.rows.stream, joined, joins, before)
+        answer = INLINE[expr.rows.function](expr.rows, rows, all_of(rows.conditions(expr.rows)))
+        keys = [rows.key, col("key_space", "r"), col(expr.by, "r")]
+        select = self.from_stream(self.source.streams[expr.rows.stream], joined, before)
+        select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
+        select = select.select(
+            keys[0].as_(KEY, quoted=True, copy=False), *keys[1:], answer.as_("answer", copy=False), copy=False
+        )
+        return joins.add_to(select).group_by(*(key.copy() for key in keys), copy=False)
 
     def column_of(self, expr: Expr) -> str:
         """Return the column that holds a customer-level cell."""
@@ -184,10 +227,10 @@ class Compiler:
                 found.append(value)
         return max(found, default=None)
 
-    def rows(self, stream: str, joined: bool, joins: _Joins) -> StreamRows:
+    def rows(self, stream: str, joined: bool, joins: _Joins, before: str) -> StreamRows:
         """Return how a pass writes the rows of a stream."""
         key = col(KEY, "s") if joined else col("customer_id", "r")
-        return StreamRows(self.cells.catalogue.streams[stream], self.emitter("s", joins, stream), key)
+        return StreamRows(self.cells.catalogue.streams[stream], self.emitter("s", joins, stream, before, joined), key)
 
     def from_stream(self, table: str, joined: bool, before: str) -> exp.Select:
         """Return ``SELECT FROM stream r [JOIN spine s]``."""
@@ -205,7 +248,7 @@ class Compiler:
     ) -> exp.Select:
         """Return the pass that many aggregates share."""
         joins = _Joins(self.source)
-        rows = self.rows(stream, joined, joins)
+        rows = self.rows(stream, joined, joins, before)
         select = self.from_stream(self.source.streams[stream], joined, before)
         select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
         if bucket is not None and self.clock.fixed is not None:
@@ -223,12 +266,12 @@ class Compiler:
     def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
         """Return the pass of an aggregate that needs one of its own."""
         joins = _Joins(self.source)
-        rows = self.rows(expr.stream, joined, joins)
+        rows = self.rows(expr.stream, joined, joins, before)
         base = self.from_stream(self.source.streams[expr.stream], joined, before)
         base = base.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
         # lookups of the conditions join the inner SELECT: make them known first
         probe = own_pass(expr, rows, base)
-        if joins.found:
+        if joins.needed:
             probe = own_pass(expr, rows, joins.add_to(base))
         return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
             probe.subquery("o", copy=False), copy=False
@@ -243,13 +286,13 @@ class Compiler:
 
         def read(stream: str) -> StepRows:
             joins = needed.setdefault(stream, _Joins(self.source))
-            rows = self.rows(stream, joined, joins)
+            rows = self.rows(stream, joined, joins, before)
             source = self.from_stream(self.source.streams[stream], joined, before)
             source = source.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
             return StepRows(rows, joins.add_to(source))
 
         select = sequence(expr, read)
-        if any(joins.found for joins in needed.values()):  # the joins are known only once the conditions are written
+        if any(joins.needed for joins in needed.values()):  # the joins are known only once the conditions are written
             select = sequence(expr, read)
         return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
             select.subquery("o", copy=False), copy=False

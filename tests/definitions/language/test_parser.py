@@ -215,7 +215,7 @@ REFUSED = [
     ("sum('x')", "argument", "first argument of sum()", ""),
     ('count(orders, within="1d", within="2d")', "argument", "`within=` is given twice", ""),
     ("count(orders, stream=5)", "argument", "`stream=` is not an option", ""),
-    ("count(orders, where=exists(items))", "not-yet", "condition", "customer.<tag>"),
+    ("count(orders, where=exists(items, where=exists(refunds)))", "kind", "two levels deep", "customer.<tag>"),
     (
         "count(orders, where=orders.amount > 5)",
         "syntax",

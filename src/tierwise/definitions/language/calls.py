@@ -24,6 +24,7 @@ from tierwise.definitions.language.typed import (
     Const,
     Expr,
     Population,
+    RelatedOf,
     Window,
 )
 from tierwise.definitions.language.written import duration, integer, under
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["check_call"]
 
 _BY: Final = ("count", "sum", "avg", "min", "max", "distinct", "days")
+_RELATED: Final = ("count", "exists", "sum", "avg", "min", "max", "distinct", "days", "share", "first", "last")
 _STREAKS: Final = ("1d", "1w", "1mo", "3mo", "1y")
 
 
@@ -45,7 +47,7 @@ def check_call(checker: Checker, node: Call, address: str, rows: Stream | None) 
     if not _arguments_fit(checker, node, function, address):
         return None
     if function.group == "stream":
-        return _Aggregates(checker, node, address).check()
+        return _Aggregates(checker, node, address).check() if rows is None else _related(checker, node, address, rows)
     if rows is not None and function.group in ("population", "group", "membership", "sequence"):
         hint = "make it a tag, and write customer.<tag>"
         checker.report(
@@ -68,6 +70,28 @@ def check_call(checker: Checker, node: Call, address: str, rows: Stream | None) 
         return None
     exprs = [arg for arg in args if arg is not None]
     return check_scalar(checker, node, exprs, address)
+
+
+def _related(checker: Checker, node: Call, address: str, rows: Stream) -> Expr | None:
+    """Check a function over the rows that are part of a row."""
+    stream = checker.scope.streams.get(node.stream)
+    if stream is not None and stream.of != rows.name:
+        hint = f"declare it: streams: {{{stream.name}: {{of: {rows.name}, by: …}}}}, or make it a tag, customer.<tag>"
+        message = f"the rows of `{stream.name}` are not part of a row of `{rows.name}`"
+        checker.report(node, address, "kind", message, hint)
+        return None
+    if node.function not in _RELATED or node.option("latest") is not None:
+        checker.report(
+            node,
+            address,
+            "argument",
+            f"of the rows that are part of a row, {', '.join(_RELATED)} are known, without `latest=`",
+        )
+        return None
+    found = _Aggregates(checker, node, address).check()
+    if stream is None or not isinstance(found, Aggregate):
+        return None
+    return RelatedOf(found, stream.of_key, kind=found.kind, address=address)
 
 
 def _arguments_fit(checker: Checker, node: Call, function: Function, address: str) -> bool:

@@ -146,6 +146,7 @@ class _Parser:
                 "limit",
                 hint="give parts of it names of their own (tags), and use the names",
             )
+        self.about_file, self.in_row = rows, 0
         self.scan_characters()
         self.scan_tokens()
         tree = self.python_tree()
@@ -415,18 +416,17 @@ class _Parser:
         if function.group != "stream":
             args = tuple(self.convert(argument, rows, depth) for argument in tree.args)
             return Call(name, args, self.named(tree, rows, depth, frozenset()), at=at)
-        if rows:
-            self.fail(
-                at,
-                f"{name}() over a stream cannot stand inside a row's condition in this version",
-                "not-yet",
-                hint="make it a tag, and write customer.<tag>",
-            )
+        if rows and (self.about_file or self.in_row):
+            where = "in a source" if self.about_file else "two levels deep"
+            self.fail(at, f"{name}() over a stream cannot stand {where}", "kind", "make it a tag, customer.<tag>")
         if not tree.args:
             self.fail(at, f"{name}() needs a stream", "argument", hint=f"write {name}({_stream_form(name)})")
         stream, column = self.stream_argument(tree.args[0], name)
-        rest = tuple(self.convert(argument, rows, depth) for argument in tree.args[1:])
-        return Call(name, rest, self.named(tree, rows, depth, _ROW_OPTIONS), stream=stream, column=column, at=at)
+        self.in_row += rows
+        rest = tuple(self.convert(argument, False, depth) for argument in tree.args[1:])
+        named = self.named(tree, False, depth, _ROW_OPTIONS)
+        self.in_row -= rows
+        return Call(name, rest, named, stream=stream, column=column, at=at)
 
     def sequence(self, tree: ast.Call, at: Span, name: str, rows: bool, depth: int) -> Node:
         if rows:

@@ -16,8 +16,8 @@ from tierwise.definitions.language.times import Duration
 
 __all__ = [
     "Aggregate", "Apply", "AsOf", "AttributeOf", "BucketOf", "ColumnOf", "Const", "Expr", "Followed", "GroupOf",
-    "HistoryOf",
-    "ParameterOf", "Population", "SegmentOf", "StepOf", "TagOf", "TierOf", "Value", "Window", "parts", "walk_typed",
+    "HistoryOf", "ParameterOf", "Population", "RelatedOf", "SegmentOf", "StepOf", "TagOf", "TierOf", "Value", "Window",
+    "parts", "walk_typed",
 ]  # fmt: skip
 
 #: A value of the language as Python holds it; instants are naive UTC datetimes, None is missing.
@@ -169,6 +169,14 @@ class Population(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class RelatedOf(Expr):
+    """An aggregate over the rows that are part of the row it stands in: those with its value of the column `by`."""
+
+    rows: Aggregate
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class GroupOf(Expr):
     """A function of `x` over all customers known at as_of with the same `by` value: ``group_sum`` and its like.
 
@@ -230,6 +238,8 @@ def parts(node: Expr) -> Iterator[Expr]:
             yield from (step.where for step in steps if step.where is not None)
             if without is not None and without.where is not None:
                 yield without.where
+        case RelatedOf(rows=rows):
+            yield from parts(rows)
         case GroupOf(x=x, by=by):
             yield from (part for part in (x, by) if part is not None)
         case Population(x=x, by=by, among=among):

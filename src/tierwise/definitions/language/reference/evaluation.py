@@ -33,6 +33,7 @@ from tierwise.definitions.language.typed import (
     HistoryOf,
     ParameterOf,
     Population,
+    RelatedOf,
     SegmentOf,
     StepOf,
     TagOf,
@@ -149,6 +150,9 @@ class Evaluation:
                 return self.value(world.segments[name], customer) is True
             case TierOf(tiering=tiering):
                 return self.tier_of(tiering, customer)
+            case RelatedOf():
+                assert row is not None
+                return fit(self._aggregate(node.rows, customer, (node.by, row)), node.kind)
             case GroupOf():
                 return fit(self._group(node, customer), node.kind)
             case HistoryOf():
@@ -180,10 +184,10 @@ class Evaluation:
 
     # -- streams ----------------------------------------------------------------------------------------------------
 
-    def _aggregate(self, node: Aggregate, customer: CustomerId) -> Any:
+    def _aggregate(self, node: Aggregate, customer: CustomerId, part_of: tuple[str, Row] | None = None) -> Any:
         if node.function == "time_avg":
             return self._time_avg(node, customer)
-        rows = self._counting(node, customer)
+        rows = [row for row in self._counting(node, customer) if part_of is None or _is_part(row, *part_of)]
         if node.function == "share":
             assert node.of is not None
             met = [row for row in rows if self._value(node.of, customer, row) is True]
@@ -264,3 +268,9 @@ class Evaluation:
         if x is None or (node.by is not None and group is None) or not self._among(node, customer) or not values:
             return nowhere(node)
         return compare_with(node, x, values)
+
+
+def _is_part(row: Row, by: str, whole: Row) -> bool:
+    """Whether a row is part of another one of the same customer: of one key space, with one value of the column."""
+    spaces = row.values.get("key_space"), whole.values.get("key_space")
+    return spaces[0] == spaces[1] and row.values.get(by) is not None and row.values.get(by) == whole.values.get(by)
