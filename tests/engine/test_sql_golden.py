@@ -92,6 +92,31 @@ CASES = {
         segments={"big": 'large > 0 and not (city in ("Wuhan", "Paris"))'},
         tierings={"grade": {"tiers": {"gold": 'segment("big")', "silver": "ticket >= 19.90", "none": "otherwise"}}},
     ),
+    # steps are rows of one order, each carrying the latest beginning that leads up to it; parts of rows are joined
+    "sequences": compiled(
+        {
+            "abandoned": 'followed(events(type == "add_to_cart"), within="2d", same=sku, without=items())',
+            "on_the_way": 'followed(events(type == "view"), events(type == "add_to_cart"), orders(), gap="7d")',
+            "with_a_line": 'exists(orders, where=amount > 100 and exists(items, where=sku == "x"))',
+            "held": 'time_avg(s.m, within="30d")',
+            "months_": 'periods(orders, every="1mo", n=6)',
+        },
+        everyone(AS_OF),
+    ),
+    # the log is read strictly before as_of, groups are everyone's
+    "others": compiled(
+        {
+            "was_gold": 'was_tier("grade", "gold", within="90d")',
+            "entered_": 'entered("many", within="7d")',
+            "household": "group_sum(last(s.n), by=city)",
+            "drawn": 'sample(0.1, salt="spring")',
+            "missing_": 'to_next("grade")',
+            "new_year": 'anniversary(birth_date, within="7d", calendar="lunar")',
+        },
+        customers([1, 2], AS_OF),
+        segments={"many": "count(s) > 9"},
+        tierings={"grade": {"ordered": True, "tiers": {"gold": "last(s.n) >= 40", "none": "otherwise"}}},
+    ),
     # a population function publishes, then places
     "populations": compiled(
         {
