@@ -31,7 +31,7 @@ def bucket(customer_id: int, salt: str) -> float:
 
     Example:
         >>> round(bucket(42, "s"), 6)
-        0.377988
+        0.377983
     """
     return bucket_number(customer_id, salt) / BUCKETS
 

@@ -26,6 +26,8 @@ from tierwise.definitions.language.typed import (
 )
 
 __all__ = [
+    "CUSTOMER_LEVEL",
+    "Apart",
     "Cells",
     "Named",
     "customer_reads",

@@ -209,7 +209,7 @@ REFUSED = [
     ("cuont(orders)", "unknown-name", "no function `cuont`", "did you mean `count`?"),
     ("reachable(a)", "not-yet", "not available in this version", ""),
     ("followed(events)", "argument", "a step of followed() is a stream with at most one condition", "items()"),
-    ('followed(events(), within="2d", without=items(), without=items())', "syntax", "", ""),
+    ('followed(events(), within="2d", without=items(), without=items())', "argument", "`without=` is given twice", ""),
     ("count(orders, where=followed(events(), items()))", "kind", "about customers", "customer.<tag>"),
     ("count()", "argument", "needs a stream", "orders"),
     ("sum('x')", "argument", "first argument of sum()", ""),
