@@ -229,11 +229,12 @@ class Evaluator:
         if not nodes:
             return {}
         by_moment = spine.kind == "moments" and not self.groups_of_now
-        whole = before if spine.kind == "everyone" else self.everyone_grouped(nodes, spine, by_moment)
+        is_whole = spine.kind == "everyone" or spine.is_whole
+        whole = before if is_whole else self.everyone_grouped(nodes, spine, by_moment)
         found = {}
         for index, node in enumerate(nodes):
             own = compiler.grouped(node, before)
-            if spine.kind == "everyone":
+            if is_whole:
                 everyone_ = own.copy()
             else:
                 as_of = [col("as_of")] if by_moment else []
@@ -262,7 +263,7 @@ class Evaluator:
             .from_(_t(KNOWN_CUSTOMERS).as_("k", copy=False), copy=False)
             .join(_t(instants).as_("i", copy=False), on=exp.Or(this=never, expression=by_then), copy=False)
         )
-        return self.table(moments(self.backend.arrow(all_moments)), wanted)
+        return self.table(replace(moments(self.backend.arrow(all_moments)), is_whole=True), wanted)
 
     # -- population -------------------------------------------------------------------------------------------------
 

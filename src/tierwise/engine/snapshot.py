@@ -53,11 +53,15 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Spine:
-    """Who is asked about, and when: everyone or some customers at one as_of, or a table of moments."""
+    """Who is asked about, and when: everyone or some customers at one as_of, or a table of moments.
+
+    `is_whole` says of moments that everyone known then is among those of each instant.
+    """
 
     kind: str
     as_of: datetime | None = None
     table: pa.Table | None = None
+    is_whole: bool = False
 
 
 def everyone(as_of: datetime) -> Spine:
