@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,40 @@ def test_a_customer_whose_rows_are_gone_leaves_the_segments(shop: Brand) -> None
     rows = [(row["name"], row["was"], row["is"]) for row in shop.rows("memberships") if row["run_id"] == 2]
     assert rows == [("recent", "in", "out")]
     assert shop.run(2)["memberships_written"] == 0
+
+
+# -- rules that read the log -------------------------------------------------------------------------------------------
+
+REMEMBERING = """
+tags:
+  was_high: 'was_tier("value", "high")'
+  since_: 'tier_since("value")'
+  left_recent: 'left("recent")'
+  to_go: 'to_next("value")'
+"""
+
+
+def test_rules_read_what_earlier_runs_recorded_and_the_run_itself_does_not_count(shop: Brand) -> None:
+    shop.write(
+        {
+            "definitions/tiers.yaml": TIERS.replace("  value:\n", "  value:\n    ordered: true\n"),
+            "definitions/past.yaml": REMEMBERING,
+        }
+    )
+    shop.run()  # as of the first run: nothing had been recorded before it
+    names = ("customer_key", "was_high", "since_", "left_recent")
+    assert {row[1:] for row in shop.values("customers", *names)} == {(False, None, False)}
+    shop.run(25)
+    at, moved = NOW.replace(tzinfo=None), (NOW + timedelta(days=25)).replace(tzinfo=None)
+    assert set(shop.values("customers", *names)) == {
+        ("a", True, at, False),
+        ("b", False, at, False),
+        ("c", False, at, False),
+    }
+    shop.run(26)
+    found = {row[0]: row[1:] for row in shop.values("customers", *names)}
+    assert found == {"a": (True, at, True), "b": (False, at, True), "c": (False, at, False)}
+    assert {row["at"] for row in shop.rows("memberships") if row["is"] == "out"} == {moved}
+    assert dict(shop.values("customers", "customer_key", "to_go")) == {"a": None, "b": 50, "c": 0}
+    with shop.open(26) as project:
+        assert project.explain("a")["snapshot_id"] == project.show("runs").to_pylist()[0]["snapshot_id"]
