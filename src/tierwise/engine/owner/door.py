@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -342,6 +342,9 @@ def _hang_door(owner: Owner, after_seconds: float) -> None:
     def take_down() -> None:
         serving.shutdown()
         path.unlink(missing_ok=True)
+        if path.is_relative_to(owner.folder):
+            with suppress(OSError):  # the folder may have been moved or deleted
+                path.parent.rmdir()
 
     with owner.door:
         if owner.retired.is_set():

@@ -200,10 +200,10 @@ class Owner:
             while self._doing:
                 self._changed.wait(1.0)
             self.retired.set()  # from here on nobody is admitted
-        with self.door:
-            for step in self.at_leaving:
-                step()
         try:
+            with self.door:
+                for step in self.at_leaving:
+                    step()
             if self._engine is not None:
                 self._engine.close()
             self.work.close()
