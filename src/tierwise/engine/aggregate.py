@@ -9,13 +9,15 @@ from sqlglot import exp
 
 from tierwise.definitions.language.kinds import FLOAT, INTEGER, Kind
 from tierwise.definitions.language.typed import Aggregate
-from tierwise.engine.rows import StreamRows
-from tierwise.engine.sql import all_of, cast, filtered, fn, literal, null, number, physical, try_cast
+from tierwise.engine.rows import StreamRows, window_start
+from tierwise.engine.sql import all_of, cast, filtered, fn, literal, null, number, physical, text, try_cast, when
 
 __all__ = ["INLINE", "both", "known", "of_nothing", "ratio", "total_of", "zero"]
 
 _STAR: Final = exp.Star()
 _US_PER_DAY: Final = 86_400_000_000.0
+#: Windows of at most so many days are counted by bits.
+_MOST_BITS: Final = 1_100
 
 
 def of_nothing(expr: Aggregate, value: exp.Expression, key: exp.Expression) -> exp.Expression:
@@ -99,7 +101,15 @@ def _distinct(expr: Aggregate, rows: StreamRows, condition: exp.Expression | Non
 
 
 def _days(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) -> exp.Expression:
-    day = rows.emitter.clock.local_date(rows.time, of_row=True)
+    clock = rows.emitter.clock
+    day = clock.local_date(rows.time, of_row=True)
+    start = window_start(expr.window, clock)
+    if start is not None and clock.fixed is not None:
+        # one bit a day of the window: a third of what a set of dates costs
+        span = (clock.zone.day_of(clock.fixed) - clock.zone.day_of(start)).days
+        if span <= _MOST_BITS:
+            back = fn("date_diff", text("day"), day, clock.today)
+            return fn("bit_count", filtered(fn("bitstring_agg", back, number(0), number(span)), condition))
     return filtered(exp.Count(this=exp.Distinct(expressions=[day])), condition)
 
 
@@ -139,7 +149,9 @@ def _score(expr: Aggregate, rows: StreamRows, condition: exp.Expression | None) 
             this=cast(micros, "DOUBLE"), expression=literal(float(expr.length.micros), FLOAT), typed=False, safe=False
         )
     )
-    total = filtered(fn("fsum", fn("pow", literal(0.5, FLOAT), age)), condition)
+    weight = fn("pow", literal(0.5, FLOAT), age)
+    # a FILTER would work the power out of every row; a CASE only of those that count
+    total = fn("fsum", weight if condition is None else when([(condition, weight)]))
     return exp.Coalesce(this=total, expressions=[zero(expr)])
 
 

@@ -84,7 +84,6 @@ def build_stream(
             .join(_named(IDS, "i"), on=same_record, copy=False)
         )
     referred = _referred(stream, there, lake, version)
-    select = _with_reference(select, referred)
     if stream.name == ORDERS.name:
         select = _with_refunds(select, lake, version)
     present = {*filled, *(column for _, columns in referred for column in columns)}
@@ -95,7 +94,8 @@ def build_stream(
             name, exp.select("*", *empty, copy=False).from_(ordered.subquery("b", copy=False), copy=False)
         )
     records = stream.name == CUSTOMERS.name
-    return backend.create(name, _placed(select, ("import_id", "line") if records else (), empty))
+    placed = _placed(select, ("import_id", "line") if records else (), empty)
+    return backend.create(name, _with_reference(placed, referred))
 
 
 def derive_orders(
@@ -321,7 +321,7 @@ def _referred(stream: Stream, there: frozenset[str], lake: Lake, version: int) -
 
 
 def _with_reference(select: exp.Select, referred: Sequence[tuple[Stream, Sequence[Column]]]) -> exp.Select:
-    """Add the columns of the row's product and store; their tables must be built."""
+    """Add the columns of the row's product and store, after the sort; their tables must be built."""
     for index, (table, columns) in enumerate(referred):
         alias = f"p{index}"
         select = exp.select("b.*", *(col(column.name, alias) for column in columns), copy=False).from_(

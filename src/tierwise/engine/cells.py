@@ -32,6 +32,7 @@ __all__ = [
     "Named",
     "customer_reads",
     "named_cell",
+    "row_reads",
 ]
 
 
@@ -78,6 +79,13 @@ def customer_reads(expr: Expr) -> Iterator[Expr]:
             yield part
         else:
             yield from customer_reads(part)
+
+
+def row_reads(expr: Aggregate) -> Iterator[Expr]:
+    """Yield the customer-level leaves that an aggregate's rows are compared with."""
+    for bound in (expr.where, expr.of, *expr.window.bounds()):
+        if bound is not None:
+            yield from _customer_level(bound)
 
 
 @dataclass
@@ -142,13 +150,7 @@ class Cells:
 
     def aggregate(self, expr: Aggregate) -> int:
         """Add an aggregate and what its conditions read; return its stage."""
-        reads = [
-            part
-            for bound in (expr.where, expr.of, *expr.window.bounds())
-            if bound is not None
-            for part in _customer_level(bound)
-        ]
-        stage = 1 + max((self.visit(part) for part in reads), default=-1)
+        stage = 1 + max((self.visit(part) for part in row_reads(expr)), default=-1)
         cell = self.aggregates.setdefault(expr, f"a{len(self.aggregates)}$")
         self.stage_of[cell] = stage
         return stage
@@ -171,6 +173,20 @@ class Cells:
     def last_stage(self) -> int:
         """Return the last stage there is something to compute in."""
         return max(self.stage_of.values(), default=0)
+
+    def reads_after(self, stage: int) -> Iterator[Expr]:
+        """Yield the customer-level leaves that anything of a later stage reads."""
+        for aggregate, cell in self.aggregates.items():
+            if self.stage_of[cell] > stage:
+                yield from row_reads(aggregate)
+        for others in (self.populations, self.groups, self.apart):
+            for node, cell in others.items():
+                if self.stage_of[cell] > stage:
+                    yield from customer_reads(node)
+        for name, named in self.named.items():
+            if self.stage_of[name] > stage:
+                for expr in named.expressions():
+                    yield from _customer_level(expr)
 
     def layers(self, stage: int) -> list[list[Named]]:
         """Return the named cells of a stage in layers, each reading only earlier layers."""

@@ -54,9 +54,8 @@ class Clock:
             last = self.fixed or datetime.max
             changes = [change for change in changes[len(before) :] if change[0] <= last]
             return _shift(instant, first, changes, _at_change, 1)
-        if len(changes) <= _FEW:
-            return _wall_time(instant, first, changes)
-        return fn(_LOCAL_TIME, instant)
+        whole = _wall_time(instant, first, changes) if len(changes) <= _FEW else fn(_LOCAL_TIME, instant)
+        return self._settled(instant, 1, whole)
 
     def local_date(self, instant: exp.Expression, of_row: bool = False) -> exp.Expression:
         """Return the local date of a UTC instant."""
@@ -68,8 +67,26 @@ class Clock:
         `inline` writes the whole CASE out, which is faster over a plain column.
         """
         if inline or len(self.zone.changes) <= _FEW:
-            return _shift(wall, self.zone.first_offset, self.zone.changes, _at_wall_change, -1)
-        return fn(_UTC_TIME, wall)
+            whole = _shift(wall, self.zone.first_offset, self.zone.changes, _at_wall_change, -1)
+        else:
+            whole = fn(_UTC_TIME, wall)
+        return self._settled(wall, -1, whole)
+
+    def _settled(self, value: exp.Expression, sign: int, otherwise: exp.Expression) -> exp.Expression:
+        """Return a plain column's time by the zone's last offset where it is after all changes, else `otherwise`.
+
+        Many zones have changed their clocks for the last time before any row: then that is nearly every value, and the
+        long way is only written down.
+        """
+        if not self.zone.changes or not isinstance(value, exp.Column):
+            return otherwise
+        last, offset = self.zone.changes[-1]
+        if last > self.earliest:
+            return otherwise
+        margin = timedelta(days=2)  # more than any offset, so that both sides of the change and of the calendar hold
+        inside = exp.Between(this=value.copy(), low=timestamp(last + margin), high=timestamp(datetime.max - margin))
+        step = interval_micros(sign * (offset // timedelta(microseconds=1)))
+        return when([(inside, exp.Add(this=value.copy(), expression=step))], otherwise)
 
     def midnight(self, day: exp.Expression) -> exp.Expression:
         """Return the instant at which a local date begins."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.typed import ParameterOf, Population, SegmentOf, TagOf, TierOf, walk_typed
+from tierwise.lake import Lake
 
-__all__ = ["SCALE", "Distribution", "Group", "fingerprint", "from_rows", "measure", "to_rows"]
+__all__ = ["SCALE", "Distribution", "Group", "fingerprint", "from_rows", "measure", "newest", "to_rows"]
 
 #: What a value is multiplied with to be a whole number (floats are not; they are rounded to 9 digits).
 SCALE: Final = {"integer": 1, "money": 100, "decimal": 1_000_000, "date": 1, "instant": 1, "float": 1}
@@ -127,8 +131,10 @@ def _of_floats(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
 
 def _of_whole_numbers(values: np.ndarray, counts: np.ndarray, scale: int) -> tuple[float, float]:
     """Mean and deviation of values / scale; the distances from the whole number next to the mean are exact."""
-    exact, size = values.astype(object), int(counts.sum())
-    total = int(np.dot(exact, counts.astype(object)))
+    size = int(counts.sum())
+    whole = np.int64 if max(int(values.max()), -int(values.min())) * size < 2**62 else object  # exact in either
+    exact = values.astype(whole)
+    total = int(np.dot(exact, counts.astype(whole)))
     middle = (2 * total + size) // (2 * size)
     gaps = (exact - middle).astype(np.float64) - (total - middle * size) / size
     return total / scale / size, math.sqrt(float(np.dot(gaps**2, counts)) / size) / scale
@@ -159,8 +165,8 @@ def to_rows(distributions: Sequence[Distribution]) -> pa.Table:
             "expression": one.expression,
             "by_value": by_value,
             "kind": one.kind,
-            "points" if group.values.dtype.kind == "f" else "exact": group.values.tolist(),
-            "up_to": group.up_to.tolist(),
+            "points" if group.values.dtype.kind == "f" else "exact": group.values,
+            "up_to": group.up_to,
             "mean": group.mean,
             "deviation": group.deviation,
             "population": group.size,
@@ -176,11 +182,48 @@ def from_rows(table: pa.Table) -> list[Distribution]:
     """Return the distributions the lake's rows describe."""
     found: dict[tuple[str, datetime], dict[str | None, Group]] = {}
     about: dict[tuple[str, datetime], tuple[str, str]] = {}
-    for row in table.to_pylist():
+    lists = {name: table.column(name).combine_chunks() for name in ("exact", "points", "up_to")}
+    for index, row in enumerate(table.drop_columns(list(lists)).to_pylist()):
         key = (row["id"], row["as_of"])
         about[key] = (row["expression"], row["kind"])
-        exact = row["exact"] is not None
-        values = np.array(row["exact" if exact else "points"], dtype=np.int64 if exact else np.float64)
-        group = Group(values, np.array(row["up_to"], dtype=np.int64), row["mean"], row["deviation"])
-        found.setdefault(key, {})[row["by_value"]] = group
+        held = "exact" if lists["exact"][index].is_valid else "points"
+        values, up_to = (lists[name][index].values.to_numpy(zero_copy_only=False) for name in (held, "up_to"))
+        found.setdefault(key, {})[row["by_value"]] = Group(values, up_to, row["mean"], row["deviation"])
     return [Distribution(key[0], *about[key], key[1], groups) for key, groups in found.items()]
+
+
+def newest(lake: Lake, as_of: datetime, up_to: int | None = None) -> dict[str, tuple[Distribution, ...]]:
+    """Return, by fingerprint, the newest distribution of the lake (up to a version of it) that is not after `as_of`.
+
+    Its groups are read when they are first asked for: a question that compares with nobody reads none of them.
+    """
+    found: dict[str, Distribution] = {}
+    for path in lake.paths("distributions", up_to):
+        about = pq.read_table(path, columns=["id", "expression", "kind", "as_of"])
+        for row in about.group_by(about.schema.names).aggregate([]).to_pylist():
+            key, published = row["id"], row["as_of"]
+            if published <= as_of and (key not in found or found[key].as_of <= published):
+                groups = _Stored(path, key, published)
+                found[key] = Distribution(key, row["expression"], row["kind"], published, groups)
+    return {key: (distribution,) for key, distribution in found.items()}
+
+
+class _Stored(Mapping["str | None", Group]):
+    """The groups of a distribution in the lake, read once."""
+
+    def __init__(self, path: Path, fingerprint: str, as_of: datetime) -> None:
+        self._path, self._filters = path, [("id", "=", fingerprint), ("as_of", "=", as_of)]
+
+    @cached_property
+    def _groups(self) -> Mapping[str | None, Group]:
+        (found,) = from_rows(pq.read_table(self._path, filters=self._filters))
+        return found.groups
+
+    def __getitem__(self, by_value: str | None) -> Group:
+        return self._groups[by_value]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)

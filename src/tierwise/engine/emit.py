@@ -26,6 +26,8 @@ _COMPARE: Final[Mapping[str, Callable[..., exp.Expression]]] = {
     "==": exp.EQ,
 }
 _EXACT: Final = "DECIMAL(38, 6)"
+#: A comparison may be written twice while its sides have at most so many nodes.
+_SHORT: Final = 600
 
 
 class Emitter:
@@ -131,8 +133,25 @@ class Emitter:
 
     def comparison(self, function: str, left: Expr, right: Expr) -> exp.Expression:
         """Return a comparison, NULL where a side is missing."""
+        if FLOAT in (left.kind, right.kind):
+            return self.of_floats(_COMPARE[function], left, right)
         one, two = self.comparable(left, right)
         return _COMPARE[function](this=one, expression=two)
+
+    def of_floats(self, compare: Callable[..., exp.Expression], left: Expr, right: Expr) -> exp.Expression:
+        """Return a comparison of numbers one of which is a float: to 9 digits.
+
+        Rounding writes a number out and reads it again, which costs more than all else in a rule; so it is only done
+        where it can decide: two values further apart than a tenth of a millionth stand as they stood.
+        """
+        rounded = compare(this=self.rounded(left), expression=self.rounded(right))
+        one, two = (cast(self.unchecked(side), "DOUBLE") for side in (left, right))
+        if sum(1 for side in (one, two) for _ in side.walk()) > _SHORT:
+            return rounded
+        gap = fn("abs", exp.Sub(this=one, expression=two))
+        larger = fn("greatest", fn("abs", one.copy()), fn("abs", two.copy()))
+        apart = exp.GT(this=gap, expression=exp.Mul(this=literal(1e-7, FLOAT), expression=larger))
+        return when([(apart, compare(this=one.copy(), expression=two.copy()))], rounded)
 
     def comparable(self, left: Expr, right: Expr) -> tuple[exp.Expression, exp.Expression]:
         """Bring two values to types that compare as the language says: exactly, or floats to 9 digits."""

@@ -39,13 +39,13 @@ def estimate(
     node, expr = catalogue.expression(text, BOOLEAN)
     written, steps = _conjuncts(node, expr)
     wanted = [Named(f"x{index}$", BOOLEAN, step) for index, step in enumerate(steps)]
-    table = evaluator.table(everyone(evaluator.snapshot.as_of), wanted, base=base)
+    relation = evaluator.relation(everyone(evaluator.snapshot.as_of), wanted, base=base)
     counts: list[exp.Expression] = [exp.Count(this=exp.Star())]
     for index in range(len(steps)):
         held = all_of([col(named.name) for named in wanted[: index + 1]])
         counts.append(filtered(exp.Count(this=exp.Star()), held))
-    source = exp.Table(this=exp.to_identifier(table, quoted=True))
-    found = evaluator.backend.arrow(exp.select(*(count.as_(f"n{i}") for i, count in enumerate(counts))).from_(source))
+    asked = exp.select(*(count.as_(f"n{i}") for i, count in enumerate(counts)), copy=False)
+    found = evaluator.backend.arrow(asked.from_(relation.subquery("t", copy=False), copy=False))
     numbers = [int(found.column(i)[0].as_py()) for i in range(len(counts))]
     labels = labels_of(catalogue)
     total, last = numbers[0], numbers[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue
@@ -101,6 +103,24 @@ class Evaluator:
             wanted: the cells.
             base: (a table with customer_id, the names it already holds): those are not computed again.
         """
+        return self.temporary("stage", self.relation(spine, wanted, base=base))
+
+    def relation(
+        self,
+        spine: Spine,
+        wanted: Sequence[Named],
+        *,
+        base: tuple[str, Mapping[str, object]] | None = None,
+        whole: bool = False,
+    ) -> exp.Select:
+        """Do what the wanted cells need; return the SELECT that gives them, which holds until `close`.
+
+        Args:
+            spine: who and when.
+            wanted: the cells.
+            base: (a table with customer_id, the names it already holds): those are not computed again.
+            whole: whether the SELECT also gives every cell that was computed on the way.
+        """
         known = dict(base[1]) if base else {}
         cells = Cells(self.catalogue, available=known)  # type: ignore[arg-type]
         for named in wanted:
@@ -112,19 +132,27 @@ class Evaluator:
         clock = Clock(self.catalogue.zone, spine.as_of, col("as_of", "t"), self._earliest)
         limited = spine.kind != "everyone"
         compiler = Compiler(cells, self.source, clock, self.snapshot.parameters, limited)
-        before = self.spine_table(spine, base[0] if base else None)
-        for stage in range(cells.last_stage + 1):
-            self.progress(f"stage {stage + 1}", stage, cells.last_stage + 1)
-            before = self.stage(cells, compiler, spine, stage, before)
-        return before
+        names = [named.name for named in wanted]
+        before, about = self.spine_table(spine, (base[0], compiler.kept(-1, names)) if base else None)
+        last = cells.last_stage
+        for stage in range(last + 1):
+            self.progress(f"stage {stage + 1}", stage, last + 1)
+            kept = None if whole else list(dict.fromkeys([*about, *compiler.kept(stage, names)]))
+            answers = self.answers(cells, compiler, spine, stage, before)
+            select = compiler.projection(stage, before, compiler.passes(stage, before), answers, kept)
+            if stage < last:
+                made = self.temporary("stage", select)
+                self.backend.drop(before)
+                before = made
+        return select
 
     def evaluate(self, spine: Spine, names: Sequence[str]) -> pa.Table:
         """Return customer_id, as_of and the names, one row a customer (or moment, in their order)."""
-        table = self.table(spine, [named_cell(self.catalogue, name) for name in names])
+        relation = self.relation(spine, [named_cell(self.catalogue, name) for name in names])
         as_of = col("as_of") if spine.kind == "moments" else self.fixed_as_of(spine).as_("as_of", copy=False)
         select = (
             exp.select(col("customer_id"), as_of, *(col(name) for name in names), copy=False)
-            .from_(_t(table), copy=False)
+            .from_(relation.subquery("t", copy=False), copy=False)
             .order_by(col(KEY), copy=False)
         )
         found = self.backend.arrow(select)
@@ -160,15 +188,24 @@ class Evaluator:
 
     # -- spines -----------------------------------------------------------------------------------------------------
 
-    def spine_table(self, spine: Spine, base: str | None) -> str:
-        """Return the table (key, customer_id, …) an evaluation starts from."""
+    def spine_table(self, spine: Spine, base: tuple[str, Sequence[str]] | None) -> tuple[str, Sequence[str]]:
+        """Return the table an evaluation starts from, and its columns that say who and when (the key first).
+
+        Args:
+            spine: who and when.
+            base: (a table of results, its columns that are needed), instead of the spine's own.
+        """
         if base is not None:
-            return self.temporary(
-                "spine",
-                exp.select(col("customer_id").as_(KEY, quoted=True, copy=False), "*", copy=False).from_(
-                    _t(base), copy=False
-                ),
-            )
+            name, columns = base
+            who = [col("customer_id").as_(KEY, quoted=True, copy=False), col("customer_id")]
+            select = exp.select(*who, *(col(column) for column in columns), copy=False).from_(_t(name), copy=False)
+            return self.temporary("spine", select), (KEY, "customer_id")
+        if spine.kind == "moments":
+            return self.spine_rows(spine), (KEY, "customer_id", "as_of")
+        return self.spine_rows(spine), (KEY, "customer_id", "customer_key")
+
+    def spine_rows(self, spine: Spine) -> str:
+        """Return the table (key, customer_id, …) of who is asked about."""
         if spine.kind == "moments":
             assert spine.table is not None
             keyed = spine.table.append_column(KEY, pa.array(np.arange(spine.table.num_rows, dtype=np.int64)))
@@ -200,24 +237,16 @@ class Evaluator:
 
     # -- stages -----------------------------------------------------------------------------------------------------
 
-    def stage(self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str) -> str:
-        """Make a stage's table from the one before it."""
-        passes = []
-        for select, names in compiler.passes(stage, before):
-            passes.append((self.temporary("pass", select), names))
-        answers = {}
+    def answers(self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str) -> dict[str, exp.Select]:
+        """Publish what a stage compares with; return the SELECT of each of its population cells."""
+        found = {}
         for node, cell in cells.populations.items():
             if cells.stage_of[cell] == stage:
-                versions = self.versions(node, spine, compiler, before)
-                steps, groups = self.step_tables(node, versions)
-                answers[cell] = self.temporary("place", compiler.answer(node, before, steps, groups))
-        answers |= self.group_answers(cells, compiler, spine, stage, before)
-        table = self.temporary("stage", compiler.projection(stage, before, passes, answers))
-        for name, _ in passes:
-            self.backend.drop(name)
-        for name in answers.values():
-            self.backend.drop(name)
-        return table
+                steps, groups = self.step_tables(node, self.versions(node, spine, compiler, before))
+                found[cell] = compiler.answer(node, before, steps, groups)
+        for cell, table in self.group_answers(cells, compiler, spine, stage, before).items():
+            found[cell] = exp.select("*", copy=False).from_(_t(table), copy=False)
+        return found
 
     # -- groups -----------------------------------------------------------------------------------------------------
 
@@ -284,13 +313,14 @@ class Evaluator:
     def publish(self, node: Population, known: str, counted: pa.Table, as_of: datetime | None) -> Distribution:
         """Return the distribution of counted values."""
         groups: dict[str | None, Group] = {}
-        by = counted.column("by_value").to_pylist()
+        by = counted.column("by_value").combine_chunks()
         x = counted.column("x").to_numpy(zero_copy_only=False).astype(_number_type(node))
         n = counted.column("n").to_numpy(zero_copy_only=False).astype(np.int64)
-        starts = [0] + [i for i in range(1, len(by)) if by[i] != by[i - 1]] if by else []
+        codes = pc.fill_null(by.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
+        edges = np.flatnonzero(np.diff(codes, prepend=-2, append=-2)) if len(codes) else np.array([], np.int64)
         scale = SCALE[node.x.kind.name]
-        for start, end in zip(starts, [*starts[1:], len(by)][: len(starts)], strict=True):
-            groups[by[start]] = measure(x[start:end], n[start:end], scale)
+        for start, end in itertools.pairwise(edges.tolist()):
+            groups[by[start].as_py()] = measure(x[start:end], n[start:end], scale)
         return Distribution(known, _describe(node), node.function, as_of or self.snapshot.as_of, groups)
 
     def publish_apart(self, node: Population, known: str) -> Distribution:
@@ -300,7 +330,7 @@ class Evaluator:
         wanted = [
             Named(f"x{i}$", part.kind, part) for i, part in enumerate((node.x, node.by, node.among)) if part is not None
         ]
-        table = self.table(whole, wanted)
+        table = self.temporary("stage", self.relation(whole, wanted, whole=True))
         for named in wanted:
             cells.want(named)
         clock = Clock(self.catalogue.zone, self.snapshot.as_of, None, self._earliest)
@@ -309,38 +339,35 @@ class Evaluator:
 
     def step_tables(self, node: Population, versions: Sequence[Distribution]) -> tuple[str, str]:
         """Register what `Compiler.answer` joins: the steps, and the groups with their sizes."""
-        steps: dict[str, list[np.ndarray]] = {"value": [], "position": []}
-        step_by: list[str] = []
-        step_version: list[datetime] = []
+        steps: list[tuple[np.ndarray, np.ndarray]] = []
         groups: list[dict[str, object]] = []
         needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
         for version in versions:
             for by_value, group in version.groups.items():
-                shown = by_value or ""
                 mean, deviation = (None if math.isnan(value) else value for value in (group.mean, group.deviation))
                 groups.append(
                     {
                         "version": version.as_of,
-                        "by_value": shown,
+                        "by_value": by_value or "",
                         "size": group.size,
                         "mean": mean,
                         "deviation": deviation,
                     }
                 )
                 if needs_step:
-                    values, positions = group.steps(node.function, node.n, node.best == "low")
-                    steps["value"].append(values)
-                    steps["position"].append(positions)
-                    step_by += [shown] * len(values)
-                    step_version += [version.as_of] * len(values)
+                    steps.append(group.steps(node.function, node.n, node.best == "low"))
+        of_group = pa.array(np.repeat(np.arange(len(steps)), [len(values) for values, _ in steps]), pa.int64())
+        values, positions = (
+            [np.concatenate(part) for part in zip(*steps, strict=True)]
+            if steps
+            else [np.array([], _number_type(node)), np.array([], np.int64)]
+        )
         step_table = pa.table(
             {
-                "version": pa.array(step_version, pa.timestamp("us")),
-                "by_value": pa.array(step_by, pa.string()),
-                "value": pa.array(
-                    np.concatenate(steps["value"]) if steps["value"] else np.array([], _number_type(node))
-                ),
-                "position": pa.array(np.concatenate(steps["position"]) if steps["position"] else [], pa.int64()),
+                "version": pa.array([group["version"] for group in groups], pa.timestamp("us")).take(of_group),
+                "by_value": pa.array([group["by_value"] for group in groups], pa.string()).take(of_group),
+                "value": pa.array(values),
+                "position": pa.array(positions, pa.int64()),
             }
         )
         schema = pa.schema(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,8 @@ __all__ = ["explain"]
 
 #: How far ahead `next_change` looks.
 _HORIZON_DAYS: Final = 400
+#: How many instants between two others are asked about in one evaluation: a day is narrowed to a minute in two.
+_AT_ONCE: Final = 64
 
 
 @dataclass
@@ -225,15 +227,13 @@ class _Explanation:
         today = zone.day_of(self.as_of)
         days = [zone.midnight(today + timedelta(days=n)) for n in range(1, _HORIZON_DAYS + 1)]
         tiers = self.tiers_at(days, tierings)
-        found: dict[str, dict[str, Any] | None] = {}
+        found: dict[str, dict[str, Any] | None] = dict.fromkeys(tierings)
+        spans: dict[str, tuple[datetime, datetime]] = {}
         for name in tierings:
-            now = self.values[name]
-            first = next((i for i, row in enumerate(tiers) if row[name] != now), None)
-            if first is None:
-                found[name] = None
-                continue
-            before = self.as_of if first == 0 else days[first - 1]
-            at, tier = self.narrow(name, before, days[first], now)
+            first = next((i for i, row in enumerate(tiers) if row[name] != self.values[name]), None)
+            if first is not None:
+                spans[name] = (self.as_of if first == 0 else days[first - 1], days[first])
+        for name, (at, tier) in self.narrow(spans).items():
             days_ahead = (zone.day_of(at) - today).days
             found[name] = {"at": at.isoformat() + "Z", "tier": tier, "days": days_ahead}
         return found
@@ -247,17 +247,25 @@ class _Explanation:
         rows: list[dict[str, Any]] = later.evaluate(moments(table), list(tierings)).to_pylist()
         return rows
 
-    def narrow(self, name: str, low: datetime, high: datetime, now: Value) -> tuple[datetime, str]:
-        """Narrow a change between two instants: 32 instants at once, until they are a minute apart."""
-        tier = ""
-        while True:
-            instants = [low + (high - low) * i / 32 for i in range(1, 32)] + [high]
-            rows = self.tiers_at(instants, [name])
-            index = next(i for i, row in enumerate(rows) if row[name] != now)
-            tier = str(rows[index][name])
-            low, high = (low if index == 0 else instants[index - 1]), instants[index]
-            if high - low <= timedelta(minutes=1):
-                return high, tier
+    def narrow(self, spans: Mapping[str, tuple[datetime, datetime]]) -> dict[str, tuple[datetime, str]]:
+        """Narrow the changes of tierings between two instants each: all at once, until they are a minute apart."""
+        found: dict[str, tuple[datetime, str]] = {}
+        pending = dict(spans)
+        while pending:
+            steps = {
+                name: [low + (high - low) * i / _AT_ONCE for i in range(1, _AT_ONCE)] + [high]
+                for name, (low, high) in pending.items()
+            }
+            instants = sorted({instant for listed in steps.values() for instant in listed})
+            rows = dict(zip(instants, self.tiers_at(instants, list(pending)), strict=True))
+            for name, listed in steps.items():
+                index = next(i for i, instant in enumerate(listed) if rows[instant][name] != self.values[name])
+                low, high = (pending[name][0] if index == 0 else listed[index - 1]), listed[index]
+                pending[name] = (low, high)
+                if high - low <= timedelta(minutes=1):
+                    found[name] = (high, str(rows[high][name]))
+                    del pending[name]
+        return found
 
 
 def _sides(expr: Expr) -> tuple[Expr, ...]:

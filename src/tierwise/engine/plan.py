@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from sqlglot import exp
 
 from tierwise.definitions.language.kinds import BOOLEAN, INSTANT, Kind
-from tierwise.definitions.language.times import calendar_days
 from tierwise.definitions.language.typed import (
     Aggregate,
     AttributeOf,
     BucketOf,
     ColumnOf,
-    Const,
     Expr,
     Followed,
     GroupOf,
@@ -30,14 +28,14 @@ from tierwise.definitions.language.typed import (
     Window,
 )
 from tierwise.engine.aggregate import INLINE, of_nothing
-from tierwise.engine.cells import Apart, Cells, Named, customer_reads
+from tierwise.engine.cells import Apart, Cells, Named, customer_reads, row_reads
 from tierwise.engine.chance import bucket_of
 from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
 from tierwise.engine.membership import LogRows, history, membership_log
 from tierwise.engine.placing import place, plain, scaled, spread
 from tierwise.engine.ranked import own_pass
-from tierwise.engine.rows import StreamRows, row_column
+from tierwise.engine.rows import StreamRows, row_column, window_start
 from tierwise.engine.sequences import StepRows, sequence
 from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, text, when
 
@@ -186,7 +184,7 @@ class Compiler:
         for expr, cell in self.cells.aggregates.items():
             if self.cells.stage_of[cell] != stage:
                 continue
-            joined = self.spine_limits or any(True for _ in customer_reads(expr))
+            joined = self.spine_limits or any(True for _ in row_reads(expr))
             if expr.function in INLINE and expr.latest is None:
                 groups.setdefault((expr.stream, self.bucket(expr.window), joined), []).append((expr, cell))
             else:
@@ -202,30 +200,11 @@ class Compiler:
 
     def bucket(self, window: Window) -> int | None:
         """Return the bucket of a window in days, or None for all time."""
-        if self.clock.fixed is None:
+        start = window_start(window, self.clock)
+        if start is None or self.clock.fixed is None:
             return None
-        lowest = self.lowest(window)
-        if lowest is None:
-            return None
-        days = (self.clock.fixed - lowest) / timedelta(days=1)
+        days = (self.clock.fixed - start) / timedelta(days=1)
         return next((bucket for bucket in _BUCKETS if days <= bucket), None)
-
-    def lowest(self, window: Window) -> datetime | None:
-        """Return an instant before which no row of the window is, when it is known now."""
-        found = []
-        fixed = self.clock.fixed
-        assert fixed is not None
-        if window.within is not None:
-            found.append(self.clock.zone.add(fixed, window.within, -1))
-        if window.ago is not None:
-            found.append(self.clock.zone.add(fixed, window.ago[1], -1))
-        if window.on:
-            found.append(self.clock.zone.midnight(calendar_days(window.on, self.clock.zone.day_of(fixed))[0]))
-        if isinstance(window.since, Const):
-            value = window.since.value
-            if isinstance(value, datetime):
-                found.append(value)
-        return max(found, default=None)
 
     def rows(self, stream: str, joined: bool, joins: _Joins, before: str) -> StreamRows:
         """Return how a pass writes the rows of a stream."""
@@ -252,7 +231,7 @@ class Compiler:
         select = self.from_stream(self.source.streams[stream], joined, before)
         select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
         if bucket is not None and self.clock.fixed is not None:
-            lowest = min(low for expr, _ in members if (low := self.lowest(expr.window)) is not None)
+            lowest = min(low for expr, _ in members if (low := window_start(expr.window, self.clock)) is not None)
             select = select.where(exp.GTE(this=rows.time, expression=literal(lowest, INSTANT)), copy=False)
         select = select.select(rows.key.as_(KEY, quoted=True, copy=False), copy=False)
         for expr, cell in members:
@@ -332,25 +311,38 @@ class Compiler:
 
     # -- the stage's table ------------------------------------------------------------------------------------------
 
+    def kept(self, stage: int, wanted: Sequence[str]) -> list[str]:
+        """Return the columns of a stage's table that are read later: by later stages, or as the answer."""
+        leaves = [leaf for leaf in self.cells.reads_after(stage) if not isinstance(leaf, BucketOf)]  # of the id alone
+        read = [self.column_of(leaf) for leaf in leaves]
+        known = self.cells.stage_of
+        return list(dict.fromkeys(name for name in (*wanted, *read) if known.get(name, -1) <= stage))
+
     def projection(
-        self, stage: int, before: str, passes: Sequence[tuple[str, list[str]]], answers: Mapping[str, str]
+        self,
+        stage: int,
+        before: str,
+        passes: Sequence[tuple[exp.Select, list[str]]],
+        answers: Mapping[str, exp.Select],
+        kept: Sequence[str] | None = None,
     ) -> exp.Select:
         """Return the SELECT of a stage's table: what was there, the passes' cells, population answers, named cells.
 
         Args:
             stage: which stage.
             before: the table of the stage before (the spine for the first).
-            passes: (table, its cells) of each pass.
-            answers: table of each population cell's answers, by cell.
+            passes: (SELECT, its cells) of each pass.
+            answers: the SELECT of each population cell's answers, by cell.
+            kept: the columns the table is reduced to; all of them by default.
         """
         of_cell = {cell: expr for expr, cell in self.cells.aggregates.items()}
         aside = {cell for expr, cell in self.cells.apart.items() if expr.kind == BOOLEAN}
         kind_of = {cell: node.kind for node, cell in self.cells.populations.items()}
         select = exp.select("t.*", copy=False).from_(exp.to_table(before).as_("t", copy=False), copy=False)
-        for index, (table, cells) in enumerate(passes):
+        for index, (worked_out, cells) in enumerate(passes):
             alias = f"q{index}"
             select = select.join(
-                exp.to_table(table).as_(alias, copy=False),
+                worked_out.subquery(alias, copy=False),
                 on=equals(col(KEY, alias), col(KEY, "t")),
                 join_type="left",
                 copy=False,
@@ -362,10 +354,10 @@ class Compiler:
                 if cell in aside:
                     value = exp.Coalesce(this=value, expressions=[exp.false()])
                 select = select.select(value.as_(cell, quoted=True, copy=False), copy=False)
-        for index, (cell, table) in enumerate(answers.items()):
+        for index, (cell, answer) in enumerate(answers.items()):
             alias = f"d{index}"
             select = select.join(
-                exp.to_table(table).as_(alias, copy=False),
+                answer.subquery(alias, copy=False),
                 on=equals(col(KEY, alias), col(KEY, "t")),
                 join_type="left",
                 copy=False,
@@ -376,7 +368,11 @@ class Compiler:
             select = select.select(found.as_(cell, quoted=True, copy=False), copy=False)
         for layer in self.cells.layers(stage):
             select = self.layer(layer, select)
-        return select
+        if kept is None:
+            return select
+        return exp.select(*(col(name, "t") for name in kept), copy=False).from_(
+            select.subquery("t", copy=False), copy=False
+        )
 
     def layer(self, named: Sequence[Named], inner: exp.Select) -> exp.Select:
         """Return the SELECT that adds one layer of named cells."""

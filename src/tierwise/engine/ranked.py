@@ -8,12 +8,12 @@ from typing import Final
 
 from sqlglot import exp
 
-from tierwise.definitions.language.kinds import FLOAT
+from tierwise.definitions.language.kinds import FLOAT, INTEGER
 from tierwise.definitions.language.typed import Aggregate
 from tierwise.engine.aggregate import INLINE, both, known, ratio, total_of, zero
 from tierwise.engine.emit import Emitter
 from tierwise.engine.rows import StreamRows
-from tierwise.engine.sql import KEY, cast, col, equals, filtered, fn, literal, number, physical, text, try_cast
+from tierwise.engine.sql import KEY, cast, col, equals, filtered, fn, literal, null, number, physical, text, try_cast
 from tierwise.engine.timed import time_average
 from tierwise.engine.values import round9
 
@@ -137,6 +137,8 @@ def _top(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
         .where(known(col("v")), copy=False)
         .group_by(col(KEY), col("v"), copy=False)
     )
+    if (expr.n or 1) == 1 and (expr.by is None or expr.by.kind.is_number):
+        return _first_of(groups, wide=expr.by is not None and expr.by.kind == INTEGER)
     order: list[exp.Expression] = [
         exp.Ordered(this=col("m"), desc=True, nulls_first=False),
         exp.Ordered(this=col("t"), desc=True),
@@ -157,6 +159,24 @@ def _top(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
         exp.select(col(KEY), listed.as_("answer", copy=False), copy=False)
         .from_(ranked.subquery("k", copy=False), copy=False)
         .where(few, copy=False)
+        .group_by(col(KEY), copy=False)
+    )
+
+
+def _first_of(groups: exp.Select, wide: bool) -> exp.Select:
+    """The best of each customer's values (v, m, t): the smallest in the order turned round, without sorting them.
+
+    `wide`: whether the measure's own type has no room for the negative of its smallest number.
+    """
+    turned = [
+        exp.Is(this=col("m"), expression=null()),
+        exp.Neg(this=cast(col("m"), "HUGEINT") if wide else col("m")),
+        exp.Neg(this=fn("epoch_us", col("t"))),
+        col("v"),
+    ]
+    return (
+        exp.select(col(KEY), fn("arg_min", col("v"), fn("row", *turned)).as_("answer", copy=False), copy=False)
+        .from_(groups.subquery("g", copy=False), copy=False)
         .group_by(col(KEY), copy=False)
     )
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlglot import exp
 
 from tierwise.definitions.language.kinds import DATE, INSTANT, Kind
-from tierwise.definitions.language.typed import Aggregate, Expr
+from tierwise.definitions.language.times import calendar_days
+from tierwise.definitions.language.typed import Aggregate, Const, Expr, Window
 from tierwise.definitions.streams import Stream
+from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
 from tierwise.engine.sql import cast, col, equals, fn, null, number, text, try_cast
 
-__all__ = ["StreamRows", "row_column", "window_conditions", "window_ends"]
+__all__ = ["StreamRows", "row_column", "window_conditions", "window_ends", "window_start"]
 
 
 class StreamRows:
@@ -146,6 +150,22 @@ def window_ends(expr: Aggregate, emitter: Emitter) -> tuple[list[exp.Expression]
     if window.until is not None:
         highs.append(_bound(window.until, emitter, 1))
     return lows, highs
+
+
+def window_start(window: Window, clock: Clock) -> datetime | None:
+    """Return an instant before which no row of the window is, when it is known now."""
+    if clock.fixed is None:
+        return None
+    found = []
+    if window.within is not None:
+        found.append(clock.zone.add(clock.fixed, window.within, -1))
+    if window.ago is not None:
+        found.append(clock.zone.add(clock.fixed, window.ago[1], -1))
+    if window.on:
+        found.append(clock.zone.midnight(calendar_days(window.on, clock.zone.day_of(clock.fixed))[0]))
+    if isinstance(window.since, Const) and isinstance(window.since.value, datetime):
+        found.append(window.since.value)
+    return max(found, default=None)
 
 
 def _bound(bound: Expr, emitter: Emitter, plus_days: int) -> exp.Expression:

@@ -194,18 +194,14 @@ def evaluate_everyone(
     names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
     evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot, progress)
     try:
-        found = evaluator.table(everyone(snapshot.as_of), [named_cell(catalogue, name) for name in names])
+        found = evaluator.relation(everyone(snapshot.as_of), [named_cell(catalogue, name) for name in names])
         select = exp.select(
             col("customer_id"),
             col("customer_key"),
             literal(snapshot.as_of, INSTANT).as_("as_of"),
             *(col(name) for name in names),
         )
-        engine.create(table, select.from_(_t(found)).order_by(col("customer_id")))
+        engine.create(table, select.from_(found.subquery("t", copy=False), copy=False))
     finally:
         evaluator.close()
     return [distribution for versions in evaluator.published.values() for distribution in versions]
-
-
-def _t(name: str) -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name, quoted=True))

@@ -17,7 +17,7 @@ from tierwise.engine.backends.duckdb.reader import select
 from tierwise.engine.build import source_of
 from tierwise.engine.cells import Cells
 from tierwise.engine.complete import definition_causes, last_run
-from tierwise.engine.distributions import from_rows
+from tierwise.engine.distributions import newest
 from tierwise.engine.estimate import estimate
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.explain import explain
@@ -164,12 +164,7 @@ class Asking:
         """Return the snapshot of the tables as they stand, with the distributions published by then or none."""
         opened = self.opened
         parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
-        distributions = None
-        if published:
-            found = opened.lake.read("distributions", up_to=standing.manifest)
-            known = [d for d in from_rows(found) if d.as_of <= as_of] if found is not None else []
-            newest = {d.id: d for d in sorted(known, key=lambda d: d.as_of)}
-            distributions = {key: (d,) for key, d in newest.items()}
+        distributions = newest(opened.lake, as_of, standing.manifest) if published else None
         digest, versions = opened.definitions.digest, (standing.lake_version, standing.identity_version)
         log, position = recorded(opened.lake, as_of, standing.manifest)
         return Snapshot(as_of, digest, parameters, *versions, distributions, log, position)

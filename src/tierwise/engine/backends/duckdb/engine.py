@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
+from tierwise.engine.backends.duckdb.machine import limits
 from tierwise.errors import EngineRefused, ProjectBusy
 
 __all__ = ["DuckEngine"]
@@ -25,6 +26,11 @@ _DEEPEST: Final = 20_000
 
 class DuckEngine:
     """One owner's connection to ``engine/tierwise.duckdb`` (or to memory, which overflows into the folder `spill`).
+
+    Args:
+        path: the file, or None for tables in memory.
+        memory_limit_mb: megabytes it may hold before it spills; by default what `limits` says.
+        threads: how many it works with; by default what `limits` says.
 
     Example:
         >>> with DuckEngine(None) as engine:
@@ -45,10 +51,9 @@ class DuckEngine:
             "preserve_insertion_order": "false",
             "autoload_known_extensions": "false",
         }
-        if memory_limit_mb is not None:
-            config["memory_limit"] = f"{memory_limit_mb}MB"
-        if threads is not None:
-            config["threads"] = threads
+        allowed = limits(os.environ)
+        config["memory_limit"] = f"{memory_limit_mb or allowed.memory_mb}MB"
+        config["threads"] = threads or allowed.threads
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             config["temp_directory"] = str(path.parent / "spill")
