@@ -1,12 +1,13 @@
 # The two commands are `make demo` and `make test`; both need only Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test lint format docs bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 CUSTOMERS ?= 20000
 SEED ?= 1
+BENCH ?= 100000
 
 # The public data sets some tests run on; where they are not, those tests say so and are skipped.
 ifeq ($(origin TIERWISE_DATA), undefined)
@@ -22,6 +23,7 @@ help:
 	@echo "make lint    the same without the tests"
 	@echo "make format  let ruff rewrite the code"
 	@echo "make docs    write the generated reference pages again"
+	@echo "make bench   the standard set of $(BENCH) customers against SQL by hand, Polars and pandas"
 	@echo "make clean   remove .venv, caches and the demo"
 
 # Nothing serves a console yet, so SERVE makes no difference today: the demo ends after printing.
@@ -46,6 +48,9 @@ format: .venv/.installed-dev
 docs: .venv/.installed-dev
 	$(BIN)/python -m docs.generate
 
+bench: .venv/.installed-bench
+	$(BIN)/python -m benchmarks --customers $(BENCH)
+
 clean:
 	rm -rf .venv .cache .hypothesis .ruff_cache build dist demo
 
@@ -57,6 +62,10 @@ clean:
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@ .venv/.installed
+
+.venv/.installed-bench: pyproject.toml constraints.txt | .venv/bin/pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	@touch $@
 
 .venv/bin/pip:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \

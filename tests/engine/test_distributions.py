@@ -6,6 +6,7 @@ import math
 import statistics
 from datetime import datetime
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from tierwise.definitions.check import Catalogue, check
 from tierwise.definitions.language.typed import Population
 from tierwise.definitions.load import define
-from tierwise.engine.distributions import Distribution, Group, fingerprint, from_rows, measure, to_rows
+from tierwise.engine.distributions import Distribution, Group, fingerprint, from_rows, measure, newest, to_rows
+from tierwise.lake import Lake
 
 AS_OF = datetime(2026, 7, 1)
 
@@ -107,6 +109,23 @@ def test_through_the_lake_and_back(values: list[int] | list[float]) -> None:
         assert back.values.dtype.kind == group.values.dtype.kind
         assert back.up_to.tolist() == group.up_to.tolist()
         np.testing.assert_equal((back.mean, back.deviation), (group.mean, group.deviation))
+
+
+def test_the_newest_by_an_instant_is_read_when_asked_for(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for day, values in ((1, [1, 2]), (2, [3]), (9, [4])):
+        groups: dict[str | None, Group] = {None: group_of(values)}
+        published = [Distribution(key, "x", "rank", datetime(2026, 7, day), groups) for key in ("abc", "def")]
+        lake.append("distributions", {"distributions": to_rows(published)}, f"run-{day}")
+    found = newest(lake, datetime(2026, 7, 5))
+    assert {key: [one.as_of.day for one in versions] for key, versions in found.items()} == {"abc": [2], "def": [2]}
+    assert found["abc"][0].groups[None].values.tolist() == [3]
+    assert newest(lake, datetime(2026, 7, 5), up_to=1)["abc"][0].as_of.day == 1
+    for path in lake.paths("distributions"):
+        path.unlink()
+    assert list(found["abc"][0].groups) == [None], "what was read once is kept"
+    with pytest.raises(FileNotFoundError):
+        found["def"][0].groups[None]
 
 
 # -- which publication answers which function --------------------------------------------------------------------------

@@ -1,0 +1,3 @@
+"""The same answers by other means: SQL written by hand, Polars, pandas."""
+
+__all__: list[str] = []
