@@ -62,6 +62,7 @@ PROBLEM_CODES: dict[str, str] = {
     "cycle": "Definitions refer to each other in a circle.",
     "no-otherwise": "The last tier of a tiering must be `otherwise`.",
     "never-matches": "A tier can never match, because an earlier tier always matches first.",
+    "programme": "A tiering that remembers is declared in a way that has no meaning.",
     "not-yet": "The language has this, this version does not.",
     "source": "A source cannot be read as declared.",
 }

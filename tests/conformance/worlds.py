@@ -152,6 +152,10 @@ def reference_of(case: Case, catalogue: Catalogue) -> World:
         segments={name: expression(rule) for name, rule in catalogue.segments.items()},
         tierings={name: [(t, rule.expr) for t, rule in rules.items()] for name, rules in catalogue.tierings.items()},
         changes=case.changes,
+        stays={
+            name: {tier: expression(rule) for tier, rule in rules.items()} for name, rules in catalogue.stays.items()
+        },
+        keeps={n: form.keep.keeping for n, form in catalogue.definitions.tierings.items() if form.keep is not None},
         zone=catalogue.zone,
     )
 

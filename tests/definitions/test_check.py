@@ -54,8 +54,28 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "otherwise first": (
         "tierings:\n  t:\n    tiers:\n      a: otherwise\n      b: otherwise\n", "no-otherwise", "4:10", "the tiers below it nobody",
     ),
-    "a programme": (
-        "tierings:\n  t:\n    tiers: {a: otherwise}\n    keep: {term: 365d}\n", "not-yet", "4:11", "programmes come later",
+    "a programme of one tier": (
+        "tierings:\n  t:\n    tiers: {a: otherwise}\n    keep: {term: 365d}\n", "programme", "3:12", "nothing to remember",
+    ),
+    "staying with everyone who is left": (
+        "tierings:\n  t:\n    tiers:\n      a: count(orders) > 1\n      b: {rule: otherwise, stay: count(orders) > 0}\n",
+        "programme", "5:34", "nothing to stay for",
+    ),
+    "a wrong stay": (
+        "tierings:\n  t:\n    tiers:\n      a: {rule: count(orders) > 1, stay: count(ordrs) > 0}\n      b: otherwise\n",
+        "unknown-name", "4:42", "did you mean `orders`?",
+    ),
+    "a programme that compares with the population": (
+        "tags:\n  r: quintile(count(orders))\ntierings:\n  t:\n    tiers: {a: r > 4, b: otherwise}\n    keep: {term: 1y}\n",
+        "programme", "5:16", "compares with other customers",
+    ),
+    "a term": (
+        "tierings:\n  t:\n    tiers: {a: count(orders) > 1, b: otherwise}\n    keep: {term: 5 years}\n",
+        "shape", "4:18", "is not a length of time",
+    ),
+    "a downgrade": (
+        "tierings:\n  t:\n    tiers: {a: count(orders) > 1, b: otherwise}\n    keep: {term: 1y, downgrade: two_steps}\n",
+        "shape", "4:33", "one_step",
     ),
     "a default": ("parameters:\n  p: {type: date, default: soon}\n", "kind", "2:28", "is not date"),
     "a large number": ("tags:\n  n: 1e400\n", "shape", "2:6", "too large"),

@@ -99,8 +99,13 @@ def _explanation(context: Context, found: dict[str, Any]) -> None:
             context.say(f"  {mark} {tier['label'][language]}: {tier['sentence'][language]}")
             for condition in tier["conditions"]:
                 context.say(f"      {_condition(context, condition)}")
+            if "stay" in tier:
+                holds = "✓" if tier["stay"]["holds"] else "✗"
+                words = context.word("留在此级：", "to stay: ")
+                context.say(f"    {holds} {words}{tier['stay']['sentence'][language]}")
             if tier["chosen"]:
                 break
+        _programme(context, tiering)
         change = tiering.get("next_change")
         if change:
             words = context.word("仅随时间将变为", "time alone moves them to")
@@ -113,6 +118,21 @@ def _explanation(context: Context, found: dict[str, Any]) -> None:
     context.rows(
         [{**row, "value": "–" if row["value"] is None else str(row["value"])} for row in rows], ["tag", "value"], {}
     )
+
+
+def _programme(context: Context, tiering: dict[str, Any]) -> None:
+    found = tiering.get("programme")
+    if found is None:
+        return
+    context.say(f"  {found['sentence'][context.language]}")
+    words = {
+        "since": context.word("起始", "since"),
+        "term_ends": context.word("到期", "term ends"),
+        "grace_ends": context.word("宽限至", "grace ends"),
+    }
+    known = [f"{word} {found[name]} UTC" for name, word in words.items() if found[name] is not None]
+    if known:
+        context.say("  " + ", ".join(known))
 
 
 def _condition(context: Context, condition: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from tierwise.definitions.language.typed import Expr, Value
 from tierwise.definitions.load import Definitions
 from tierwise.definitions.model import OTHERWISE
 from tierwise.definitions.model import Parameter as ParameterForm
+from tierwise.definitions.remembering import forgetful
 from tierwise.definitions.streams import (
     BUILT_IN,
     CUSTOMERS,
@@ -60,10 +61,19 @@ class Catalogue:
     tags: Mapping[str, Rule] = field(default_factory=dict)
     segments: Mapping[str, Rule] = field(default_factory=dict)
     tierings: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
+    stays: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     sensitive: Mapping[str, frozenset[str]] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def written(self) -> dict[str, list[Expr]]:
+        """Return the expressions of every tag, segment and tiering, those for staying included."""
+        rules: dict[str, list[Rule]] = {name: [rule] for name, rule in (*self.tags.items(), *self.segments.items())}
+        for name, tiers in self.tierings.items():
+            rules[name] = [*tiers.values(), *self.stays.get(name, {}).values()]
+        return {name: [rule.expr for rule in own if rule.expr is not None] for name, own in rules.items()}
 
     @property
     def scope(self) -> Scope:
@@ -242,6 +252,8 @@ class _Check:
         self.problems: list[Problem] = []
         self.zone = Zone(definitions.settings.timezone)
         self.nodes: dict[str, Node] = {}
+        self.stays: dict[str, dict[str, Rule]] = {}
+        self.written: dict[str, dict[str, Expr]] = {}
 
     def run(self) -> tuple[Catalogue | None, list[Problem]]:
         definitions = self.definitions
@@ -267,6 +279,7 @@ class _Check:
         )
         self.remembering()
         tags, segments, tierings = self.check_all(order, base)
+        self.problems += forgetful(definitions, self.written)
         warnings = [problem for problem in self.problems if problem.severity == "warning"]
         if len(warnings) < len(self.problems):
             return None, self.problems
@@ -283,6 +296,7 @@ class _Check:
             tags,
             segments,
             tierings,
+            self.stays,
             tuple(order),
             digests,
             sensitive,
@@ -375,19 +389,9 @@ class _Check:
         for name, segment in self.definitions.segments.items():
             yield f"segments.{name}.rule", name, segment.rule
         for name, tiering in self.definitions.tierings.items():
-            if tiering.keep is not None:
-                self.report(
-                    "not-yet",
-                    "`keep:` is not available in this version: programmes come later",
-                    f"tierings.{name}.keep",
-                )
             tiers = list(tiering.tiers.items())
             for index, (tier, form) in enumerate(tiers):
                 path = f"tierings.{name}.tiers.{tier}"
-                if form.stay is not None:
-                    self.report(
-                        "not-yet", "`stay:` is not available in this version: hysteresis comes later", f"{path}.stay"
-                    )
                 last = index == len(tiers) - 1
                 if last and not form.is_otherwise:
                     self.report(
@@ -405,6 +409,15 @@ class _Check:
                     )
                 if not form.is_otherwise:
                     yield self.expression_path(path), name, form.rule
+                    if form.stay is not None:
+                        yield f"{path}.stay", name, form.stay
+                elif form.stay is not None:
+                    self.report(
+                        "programme",
+                        f"`{tier}` of `{name}` takes everyone who is left: there is nothing to stay for",
+                        f"{path}.stay",
+                        "take its `stay:` out",
+                    )
 
     def expression_path(self, path: str) -> str:
         return f"{path}.rule" if f"{path}.rule" in self.definitions.places else path
@@ -514,6 +527,8 @@ class _Check:
             return Rule(text, None, None, place)
         checked = check_expression(node, scope, text=text, place=place, expect=expect)
         self.problems += checked.problems
+        if checked.expr is not None:
+            self.written.setdefault(path.split(".")[1], {})[path] = checked.expr
         return Rule(text, node, checked.expr, place)
 
     def tiering(self, name: str, scope: Scope) -> dict[str, Rule]:
@@ -526,6 +541,8 @@ class _Check:
                 continue
             rule = self.rule(self.expression_path(path), scope, BOOLEAN)
             rules[tier] = rule
+            if form.stay is not None:
+                self.stays.setdefault(name, {})[tier] = self.rule(f"{path}.stay", scope, BOOLEAN)
             if rule.expr is None:
                 continue
             for earlier, condition in above:
@@ -554,7 +571,10 @@ class _Check:
             sensitive[owner] = frozenset(own).union(*(sensitive[r] for r in references))
             written: list[Any] = [print_tree(self.nodes[path]) for path in self.owners[owner]]
             if owner in self.definitions.tierings:
-                written.append(list(self.definitions.tierings[owner].tiers))
+                tiering = self.definitions.tierings[owner]
+                written.append(list(tiering.tiers))
+                if tiering.remembers:  # which of the expressions are for staying, and for how long
+                    written.append([list(self.stays.get(owner, ())), tiering.keep and tiering.keep.model_dump()])
             for path in self.owners[owner]:
                 for _, node in walk(self.nodes[path]):
                     if isinstance(node, Parameter):

@@ -11,14 +11,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from tierwise.definitions.language.keeping import Keeping
 from tierwise.definitions.language.kinds import KIND_NAMES
-from tierwise.definitions.language.times import Zone, parse_date, parse_instant
+from tierwise.definitions.language.times import Zone, parse_date, parse_duration, parse_instant
 from tierwise.definitions.schedules import JOB_KINDS, cron_problem
 
 __all__ = [
     "OTHERWISE",
     "Expression",
     "Form",
+    "Keep",
     "Label",
     "Lookup",
     "Parameter",
@@ -118,7 +120,7 @@ class Segment(Form):
 
 
 class Tier(Form):
-    """One tier: the condition to be in it, or `otherwise`."""
+    """One tier: the condition to be in it, or `otherwise`; `stay` is the condition to remain in it once there."""
 
     rule: Expression
     stay: Expression | None = None
@@ -135,14 +137,46 @@ class Tier(Form):
         return self.rule.strip() == OTHERWISE
 
 
+class Keep(Form):
+    """What makes a tiering a programme: how long a tier is kept, and what happens when it is not earned again."""
+
+    term: str
+    downgrade: Literal["one_step", "to_qualified"] = "one_step"
+    grace: str | None = None
+    on_refund: Literal["reassess", "ignore"] = "reassess"
+
+    @field_validator("term", "grace")
+    @classmethod
+    def _length(cls, value: str | None) -> str | None:
+        length = None if value is None else parse_duration(value)
+        if value is not None and (length is None or not (length.months or length.micros)):
+            raise ValueError(f"`{value}` is not a length of time, written 365d or 1y")
+        return value
+
+    @property
+    def keeping(self) -> Keeping:
+        """Return what is declared with its lengths of time read."""
+        term, grace = parse_duration(self.term), parse_duration(self.grace) if self.grace else None
+        assert term is not None
+        return Keeping(term, grace, self.downgrade == "one_step", self.on_refund == "reassess")
+
+
 class Tiering(Form):
-    """Tiers in order, first match wins: every customer is in exactly one."""
+    """Tiers in order, first match wins: every customer is in exactly one.
+
+    With `keep` it is a programme, whose tiers are listed best first; with a tier's `stay` it remembers too.
+    """
 
     tiers: Mapping[str, Tier] = Field(min_length=1)
     label: Label = Label()
     about: str = ""
     ordered: bool = False
-    keep: Mapping[str, Any] | None = None
+    keep: Keep | None = None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the tier a customer is in depends on the tier they were in."""
+        return self.keep is not None or any(tier.stay is not None for tier in self.tiers.values())
 
 
 class Parameter(Form):

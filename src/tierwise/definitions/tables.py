@@ -47,6 +47,13 @@ TABLES: Final = {
             ("customer_id",),
             "every tag, tiering and segment at the last run's as_of",
         ),
+        Table(
+            "programmes",
+            "engine",
+            "a customer in a programme",
+            ("customer_id", "tiering"),
+            "tier, since when, when its term ends, and its grace",
+        ),
         Table("known_customers", "engine", "a customer", ("customer_id",), "the brand's number, and since when known"),
         Table(
             "memberships",

@@ -57,13 +57,15 @@ Apart = Followed | HistoryOf
 class Named:
     """A tag, segment, tiering or asked expression: one column of the answer.
 
-    `rules` is given for a tiering: (tier, rule) in order, the last rule None.
+    `rules` is given for a tiering: (tier, rule) in order, the last rule None. One that is `remembered` is worked out
+    before the stages, see `tierwise.engine.remembering`.
     """
 
     name: str
     kind: Kind
     expr: Expr | None = None
     rules: tuple[tuple[str, Expr | None], ...] = ()
+    remembered: bool = False
 
     def expressions(self) -> Iterator[Expr]:
         """Yield what it is computed from."""
@@ -104,11 +106,16 @@ class Cells:
     apart: dict[Apart, str] = field(default_factory=dict)
     named: dict[str, Named] = field(default_factory=dict)
     stage_of: dict[str, int] = field(default_factory=dict)
+    remembered: list[str] = field(default_factory=list)
 
     def want(self, named: Named) -> int:
         """Add a named cell and all it reads; return the stage it is known in."""
         if named.name in self.stage_of:
             return self.stage_of[named.name]
+        if named.remembered:
+            self.remembered.append(named.name)
+            self.stage_of[named.name] = 0
+            return 0
         stage = max((self.visit(expr) for expr in named.expressions()), default=0)
         self.named[named.name] = named
         self.stage_of[named.name] = stage
@@ -215,6 +222,8 @@ def named_cell(catalogue: Catalogue, name: str) -> Named:
         return Named(name, expr.kind, expr)
     if name in catalogue.segments:
         return Named(name, BOOLEAN, catalogue.segments[name].expr)
+    if catalogue.definitions.tierings[name].remembers:
+        return Named(name, TEXT, remembered=True)
     return Named(name, TEXT, rules=tuple((tier, rule.expr) for tier, rule in catalogue.tierings[name].items()))
 
 

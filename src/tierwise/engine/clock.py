@@ -20,13 +20,20 @@ __all__ = ["Clock", "bound"]
 class Clock:
     """The instant of the answer: `fixed`, or the SQL `column` that holds it for each moment.
 
-    `earliest` is the first day a row's time can have; times of rows need no offset changes before it.
+    `earliest` is the first day a row's time can have; times of rows need no offset changes before it. `refunds` holds
+    the instant up to which refunds are known, where that is another one.
     """
 
     zone: Zone
     fixed: datetime | None = None
     column: exp.Expression | None = None
     earliest: datetime = datetime(2000, 1, 1)
+    refunds: exp.Expression | None = None
+
+    @property
+    def refunds_as_of(self) -> exp.Expression:
+        """Return the instant up to which refunds are known."""
+        return self.as_of if self.refunds is None else self.refunds.copy()
 
     @property
     def as_of(self) -> exp.Expression:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -23,6 +24,7 @@ from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprin
 from tierwise.engine.groups import group_answer
 from tierwise.engine.lunar import lunar_tables
 from tierwise.engine.plan import Compiler, Source
+from tierwise.engine.remembering import STATE_COLUMNS, remember
 from tierwise.engine.snapshot import Snapshot, Spine, everyone, moments
 from tierwise.engine.sql import KEY, col, literal, null
 
@@ -129,11 +131,17 @@ class Evaluator:
         if any(isinstance(part, Apply) and part.function == "lunar_anniversary" for part in cells.parts()):
             for name, calendar in lunar_tables().items():
                 self.backend.register(name, calendar)
-        clock = Clock(self.catalogue.zone, spine.as_of, col("as_of", "t"), self._earliest)
+        apart = spine.table is not None and "refunds_as_of" in spine.table.column_names
+        known_refunds = col("refunds_as_of", "t") if apart else None
+        clock = Clock(self.catalogue.zone, spine.as_of, col("as_of", "t"), self._earliest, known_refunds)
         limited = spine.kind != "everyone"
         compiler = Compiler(cells, self.source, clock, self.snapshot.parameters, limited)
         names = [named.name for named in wanted]
         before, about = self.spine_table(spine, (base[0], compiler.kept(-1, names)) if base else None)
+        about = [*about, *(["refunds_as_of"] if apart else [])]
+        for name in cells.remembered:
+            before, state = self.with_remembered(name, spine, before)
+            about += state
         last = cells.last_stage
         for stage in range(last + 1):
             self.progress(f"stage {stage + 1}", stage, last + 1)
@@ -158,6 +166,15 @@ class Evaluator:
         found = self.backend.arrow(select)
         self.close()
         return found
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Drop at the end what was made since."""
+        before = len(self._temporary)
+        yield
+        for name in self._temporary[before:]:
+            self.backend.drop(name)
+        del self._temporary[before:]
 
     def close(self) -> None:
         """Drop what was only needed on the way."""
@@ -234,6 +251,17 @@ class Evaluator:
                 copy=False,
             ),
         )
+
+    def with_remembered(self, name: str, spine: Spine, before: str) -> tuple[str, list[str]]:
+        """Return a spine's table with the column of a tiering that remembers, and the columns of its state."""
+        found = remember(self, name, spine, before)
+        form = self.catalogue.definitions.tierings[name]
+        state = [f"{name}.{suffix}" for suffix in STATE_COLUMNS] if form.keep is not None else []
+        select = exp.select("t.*", *(col(column, "m") for column in (name, *state)), copy=False)
+        select = select.from_(exp.to_table(before).as_("t", copy=False), copy=False)
+        on = exp.EQ(this=col(KEY, "m"), expression=col(KEY, "t"))
+        select = select.join(exp.to_table(found).as_("m", copy=False), on=on, copy=False)
+        return self.temporary("spine", select), state
 
     # -- stages -----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from tierwise.definitions.language.typed import Apply, Const, Expr, ParameterOf,
 from tierwise.engine.cells import Named, named_cell
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.labels import both, labels_of
+from tierwise.engine.remembering import STATE_COLUMNS
 from tierwise.engine.snapshot import customers, moments
 from tierwise.engine.sql import col
 
@@ -79,12 +80,15 @@ class _Explanation:
     def run(self) -> dict[str, Any]:
         catalogue = self.catalogue
         rules = [*catalogue.segments.values(), *(r for tiers in catalogue.tierings.values() for r in tiers.values())]
+        rules += [rule for stays in catalogue.stays.values() for rule in stays.values()]
         for rule in rules:
             self.ask(rule)
         names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
         wanted = [named_cell(catalogue, name) for name in names] + self.asked.named()
         table = self.evaluator.table(customers([self.id], self.as_of), wanted)
-        self.values = self.row(table, [named.name for named in wanted])
+        programmes = [name for name, form in catalogue.definitions.tierings.items() if form.keep is not None]
+        states = [f"{name}.{suffix}" for name in programmes for suffix in STATE_COLUMNS]
+        self.values = self.row(table, [*(named.name for named in wanted), *states])
         changes = self.next_changes(list(catalogue.tierings))
         return {
             "customer_id": self.id,
@@ -144,6 +148,7 @@ class _Explanation:
                     "rule": "otherwise" if rule.node is None else print_tree(rule.node),
                     "sentence": self.said(rule.node),
                     "conditions": self.conditions(rule),
+                    **self.stay(name, tier),
                 }
             )
         above = tiers[: [tier["tier"] for tier in tiers].index(chosen)] if chosen in form.tiers else []
@@ -162,7 +167,25 @@ class _Explanation:
             "tiers": tiers,
             "up": list(reversed(up)),
             "next_change": change,
+            **self.programme(name),
         }
+
+    def stay(self, name: str, tier: str) -> dict[str, Any]:
+        """Return what a customer stays in a tier by, when that is declared apart."""
+        rule = self.catalogue.stays.get(name, {}).get(tier)
+        if rule is None or rule.expr is None:
+            return {}
+        holds = bool(self.values[self.asked.name(rule.expr)])
+        return {"stay": {"holds": holds, "sentence": self.said(rule.node), "conditions": self.conditions(rule)}}
+
+    def programme(self, name: str) -> dict[str, Any]:
+        """Return where a programme has the customer, and its terms in words."""
+        keep = self.catalogue.definitions.tierings[name].keep
+        if keep is None:
+            return {}
+        state = {suffix.removesuffix("$"): self.values[f"{name}.{suffix}"] for suffix in STATE_COLUMNS}
+        words = {language: keep.keeping.sentence(language) for language in ("zh", "en")}
+        return {"programme": {**state, "sentence": words}}
 
     def segment(self, name: str) -> dict[str, Any]:
         rule = self.catalogue.segments[name]

@@ -129,7 +129,13 @@ class Compiler:
         clock = (
             self.clock
             if self.clock.fixed is not None
-            else Clock(self.clock.zone, None, col("as_of", alias), self.clock.earliest)
+            else Clock(
+                self.clock.zone,
+                None,
+                col("as_of", alias),
+                self.clock.earliest,
+                None if self.clock.refunds is None else col("refunds_as_of", alias),
+            )
         )
 
         def resolve(expr: Expr) -> exp.Expression:

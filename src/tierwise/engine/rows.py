@@ -57,7 +57,7 @@ def row_column(stream: str, name: str, emitter: Emitter) -> exp.Expression:
         earlier = exp.Lambda(
             this=exp.LTE(
                 this=exp.Dot(this=exp.to_identifier("x"), expression=exp.to_identifier("time")),
-                expression=emitter.clock.as_of,
+                expression=emitter.clock.refunds_as_of,
             ),
             expressions=[exp.to_identifier("x")],
         )

@@ -29,12 +29,14 @@ from tierwise.engine.build import (
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.remembering import STATE_COLUMNS
 from tierwise.engine.snapshot import Snapshot, everyone
-from tierwise.engine.sql import col, literal
+from tierwise.engine.sql import cast, col, literal, null, text
 from tierwise.engine.standing import STATE, Standing, read_state, state_rows
 from tierwise.lake import Lake
 
 __all__ = [
+    "PROGRAMMES",
     "RESULTS",
     "Inputs",
     "Progress",
@@ -47,6 +49,8 @@ __all__ = [
 
 #: The table of answers: one row a customer, one column a tag, tiering and segment.
 RESULTS: Final = "customers"
+#: The table of where the programmes have everyone: tier, since when, until when.
+PROGRAMMES: Final = "programmes"
 #: Goes up when the same lake gives tables of another form, so that those of an earlier version are built again.
 _FORM: Final = 2
 Progress = Callable[[str, int, int], None]
@@ -166,7 +170,7 @@ def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Sta
     state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
     state |= {stream.name: _digest(stream, inputs) for stream in _in_order(inputs.catalogue)} | standing.entry()
     engine.create(f"{STATE}$new", state_rows(state))
-    engine.settle({RESULTS: results, STATE: f"{STATE}$new"})
+    engine.settle({RESULTS: results, PROGRAMMES: f"{PROGRAMMES}$new", STATE: f"{STATE}$new"})
     for name in engine.tables():  # what a run that died had begun and nobody needs any more
         if name.endswith("$new"):
             engine.drop(name)
@@ -194,14 +198,37 @@ def evaluate_everyone(
     names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
     evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot, progress)
     try:
-        found = evaluator.relation(everyone(snapshot.as_of), [named_cell(catalogue, name) for name in names])
+        wanted = [named_cell(catalogue, name) for name in names]
+        more = any(form.keep is not None for form in catalogue.definitions.tierings.values())
+        relation = evaluator.relation(everyone(snapshot.as_of), wanted)
+        found = _t(evaluator.temporary("stage", relation)) if more else relation.subquery("t", copy=False)
         select = exp.select(
             col("customer_id"),
             col("customer_key"),
             literal(snapshot.as_of, INSTANT).as_("as_of"),
             *(col(name) for name in names),
         )
-        engine.create(table, select.from_(found.subquery("t", copy=False), copy=False))
+        engine.create(table, select.from_(found, copy=False))
+        engine.create(f"{PROGRAMMES}$new", _programmes(catalogue, found))
     finally:
         evaluator.close()
     return [distribution for versions in evaluator.published.values() for distribution in versions]
+
+
+def _programmes(catalogue: Catalogue, found: exp.Expression) -> exp.Expression:
+    """Return (customer_id, tiering, tier, since, term_ends, grace_ends) of everyone in every programme."""
+    ends = [suffix.removesuffix("$") for suffix in STATE_COLUMNS]
+    none = [cast(null(), "BIGINT").as_("customer_id"), *(cast(null(), "VARCHAR").as_(n) for n in ("tiering", "tier"))]
+    union: exp.Expression = exp.select(*none, *(cast(null(), "TIMESTAMP").as_(end) for end in ends)).where(exp.false())
+    for name, form in catalogue.definitions.tierings.items():
+        if form.keep is None:
+            continue
+        state = [col(f"{name}.{suffix}").as_(end, copy=False) for suffix, end in zip(STATE_COLUMNS, ends, strict=True)]
+        part = exp.select(col("customer_id"), text(name).as_("tiering"), col(name).as_("tier"), *state)
+        part = part.from_(found.copy())
+        union = exp.Union(this=union, expression=part, distinct=False)
+    return exp.select("*").from_(exp.Subquery(this=union, alias=exp.TableAlias(this=exp.to_identifier("u"))))
+
+
+def _t(name: str) -> exp.Table:
+    return exp.Table(this=exp.to_identifier(name, quoted=True))

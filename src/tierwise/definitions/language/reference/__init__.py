@@ -13,6 +13,7 @@ being easy to check over being quick. In reading order:
 - `sequences`: rows that follow each other
 - `groups`: functions over a group of customers
 - `populations`: published distributions and comparisons with them
+- `remembering`: tierings that remember, advanced instant by instant
 - `evaluation`: the walk over the checked tree that joins these
 """
 

@@ -9,12 +9,14 @@ from itertools import pairwise
 from typing import Any
 
 from tierwise.definitions.assignment import bucket_number
+from tierwise.definitions.language.keeping import State
 from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.reference.aggregates import aggregate
 from tierwise.definitions.language.reference.groups import of_group
 from tierwise.definitions.language.reference.histories import history
 from tierwise.definitions.language.reference.numbers import fit
 from tierwise.definitions.language.reference.populations import Published, compare_with, nowhere
+from tierwise.definitions.language.reference.remembering import Judge, Judgement, programme_state, staying_tier
 from tierwise.definitions.language.reference.rows import attribute_at, in_window, interval, refunds_at, rows_at
 from tierwise.definitions.language.reference.scalars import SCALARS
 from tierwise.definitions.language.reference.sequences import followed
@@ -88,15 +90,24 @@ def tier_of(
 
 
 class Evaluation:
-    """A world at one as_of; what was worked out once for a customer is remembered."""
+    """A world at one as_of; what was worked out once for a customer is remembered.
 
-    def __init__(self, world: World, as_of: datetime, published: Mapping[Population, Published] | None = None) -> None:
+    `refunds_as_of` is the instant up to which refunds are known, when it is another one.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        as_of: datetime,
+        published: Mapping[Population, Published] | None = None,
+        refunds_as_of: datetime | None = None,
+    ) -> None:
         self.world = world
         self.now = Moment(as_of, world.zone)
         self._published = dict(published or {})
         self._values: dict[tuple[Expr, CustomerId], Value] = {}
         self._rows: dict[tuple[str, CustomerId], list[Row]] = {}
-        self._refunds = refunds_at(world, as_of)
+        self._refunds = refunds_at(world, refunds_as_of or as_of)
 
     def value(self, node: Expr, customer: CustomerId) -> Value:
         """Return the node's value for the customer, as its kind holds it."""
@@ -106,6 +117,30 @@ class Evaluation:
         return self._values[key]
 
     def tier_of(self, tiering: str, customer: CustomerId) -> str:
+        """Return the customer's tier: the first whose rule holds, or what a tiering that remembers makes of it."""
+        if tiering in self.world.keeps:
+            return self.state_of(tiering, customer).tier
+        if tiering in self.world.stays:
+            return staying_tier(tiering, self.world, customer, self.now.as_of, self._judge(tiering, customer))
+        return self._first_match(tiering, customer)
+
+    def state_of(self, tiering: str, customer: CustomerId) -> State:
+        """Return where a programme has the customer."""
+        return programme_state(tiering, self.world, customer, self.now.as_of, self._judge(tiering, customer))
+
+    def _judge(self, tiering: str, customer: CustomerId) -> Judge:
+        """Return what says how the rules of a tiering judge the customer at any instant."""
+        tiers = [tier for tier, _ in self.world.tierings[tiering]]
+        stays = self.world.stays.get(tiering, {})
+
+        def judge(as_of: datetime, refunds_as_of: datetime) -> Judgement:
+            at = Evaluation(self.world, as_of, self._published, refunds_as_of)
+            held = frozenset(tiers.index(tier) for tier, rule in stays.items() if at.value(rule, customer) is True)
+            return Judgement(tiers.index(at._first_match(tiering, customer)), held)
+
+        return judge
+
+    def _first_match(self, tiering: str, customer: CustomerId) -> str:
         """Return the first tier whose rule holds; the rule of `otherwise` is None."""
         for tier, rule in self.world.tierings[tiering]:
             if rule is None or self.value(rule, customer) is True:

@@ -14,7 +14,7 @@ from tierwise.definitions.language.reference.world import Moment, Row, World
 from tierwise.definitions.language.times import calendar_days
 from tierwise.definitions.language.typed import Value, Window
 
-__all__ = ["Refunds", "attribute_at", "in_order", "in_window", "interval", "refunds_at", "rows_at"]
+__all__ = ["Refunds", "attribute_at", "in_order", "in_window", "interval", "refunds_at", "refunds_of", "rows_at"]
 
 #: (key space, order number) → the refunds known by now.
 Refunds = Mapping[tuple[Value, Value], Sequence[Row]]
@@ -33,6 +33,13 @@ def refunds_at(world: World, as_of: datetime) -> Refunds:
             if row.time <= as_of and row.values.get("order_id") is not None:
                 found.setdefault(_order_of(row), []).append(row)
     return found
+
+
+def refunds_of(world: World, order: Row) -> list[Row]:
+    """Return all refunds of money that name an order, whenever they came and whoever's they are."""
+    known = [row for rows in world.streams.get("refunds", {}).values() for row in rows]
+    known = [row for row in known if row.values.get("order_id") is not None and row.values.get("amount") is not None]
+    return [row for row in known if _order_of(row) == _order_of(order)]
 
 
 def _order_of(row: Row) -> tuple[Value, Value]:

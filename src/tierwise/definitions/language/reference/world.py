@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from tierwise.definitions.language.keeping import Keeping
 from tierwise.definitions.language.times import Zone
 from tierwise.definitions.language.typed import Expr, Value
 
@@ -41,7 +42,9 @@ class World:
     """Everything an answer can depend on beside its as_of; rows stand in any order, also those after as_of.
 
     `lookups` are table → key → column → value. `tierings` hold (tier, rule) as declared, best first where ordered;
-    the rule of the last one is None: otherwise. `key_space`, where a row carries it, says whose order numbers it uses.
+    the rule of the last one is None: otherwise. `stays` are the conditions to stay in a tier, tiering → tier →
+    condition, and `keeps` the terms of the tierings that are programmes. `key_space`, where a row carries it, says
+    whose order numbers it uses.
     """
 
     streams: Mapping[str, Mapping[CustomerId, Sequence[Row]]] = field(default_factory=dict)
@@ -53,6 +56,8 @@ class World:
     segments: Mapping[str, Expr] = field(default_factory=dict)
     tierings: Mapping[str, Sequence[tuple[str, Expr | None]]] = field(default_factory=dict)
     changes: Mapping[CustomerId, Sequence[Change]] = field(default_factory=dict)
+    stays: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
+    keeps: Mapping[str, Keeping] = field(default_factory=dict)
     zone: Zone = field(default_factory=lambda: Zone("UTC"))
 
 
