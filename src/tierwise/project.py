@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tierwise.definitions.check import Catalogue
+from tierwise.definitions.language.times import Zone
 from tierwise.definitions.load import Definitions
+from tierwise.engine.as_of import read_as_of
 from tierwise.engine.export import write_table
 from tierwise.engine.owner.claim import Holder
 from tierwise.engine.owner.door import Door
@@ -25,10 +27,12 @@ from tierwise.lake import Lake
 from tierwise.people.desk import Desk
 from tierwise.people.erase import Premises
 from tierwise.people.files import digest_of
+from tierwise.people.person import find_customer
 from tierwise.sources.collect import check_sources
-from tierwise.store import SYSTEM, Actor, Run, Store
+from tierwise.store import SYSTEM, Actor, Decisions, Run, Store
 from tierwise.verbs.asking import Asking, lake_table
 from tierwise.verbs.opened import Opened, Rooms
+from tierwise.verbs.past import History, Past
 from tierwise.verbs.queueing import Queueing
 from tierwise.verbs.running import Running
 from tierwise.verbs.through import VerbsAtWork, offered
@@ -38,7 +42,7 @@ __all__ = ["GROUPS", "STAGES", "Project"]
 #: The stages of the river that exist, in its order.
 STAGES: Final = ("sources",)
 #: Every group of verbs; what is not in here the engine's owner does for nobody.
-GROUPS: Final[tuple[type, ...]] = (Asking, Running)
+GROUPS: Final[tuple[type, ...]] = (Asking, Running, Past)
 
 
 class Project:
@@ -60,6 +64,8 @@ class Project:
         self._opened = Opened(Rooms(folder), clock, actor, self._door)
         self._asking, self._running = Asking(self._opened), Running(self._opened)
         self.jobs = Queueing(self._opened)
+        self._past = Past(self._opened)
+        self.history = History(self._past)
 
     def __enter__(self) -> Project:
         return self
@@ -170,6 +176,8 @@ class Project:
         progress: Progress | None = None,
         import_sources: bool = True,
         *,
+        known_at: datetime | str | None = None,
+        as_believed: bool = False,
         wait: bool = True,
         waiting: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
@@ -182,6 +190,10 @@ class Project:
             as_of: the instant of the answers; by default what ``tierwise.yaml`` says.
             progress: called with (step, done, total).
             import_sources: whether to read the sources first.
+            known_at: answer with the rows, identities and facts by hand that were known at this instant; nothing is
+                imported and no change recorded. The definitions are those of now; the report says which they were.
+            as_believed: compare with the distributions that were published by then, instead of those of `as_of`; no
+                change is recorded.
             wait: whether to wait for another run that is at work.
             waiting: called with a sentence that says who is waited for.
 
@@ -192,7 +204,47 @@ class Project:
             ProjectBusy: when another run is at work and `wait` is false.
         """
         self.people.finish()
-        return self._running.run(as_of, import_sources, progress, waiting, wait)
+        return self._running.run(as_of, import_sources, progress, waiting, wait, known_at, as_believed)
+
+    def backfill(
+        self,
+        first: datetime | str,
+        every: str = "1mo",
+        last: datetime | str | None = None,
+        progress: Progress | None = None,
+        *,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Write the history of the time before the first recorded run: everyone evaluated at each instant.
+
+        Instants that are in the log already are left out, so a backfill that died goes on where it was.
+
+        Args:
+            first: the first instant; a date means its end.
+            every: the length of time between two.
+            last: none is after it; by default up to the first recorded run, or now.
+            progress: called with (step, done, total).
+            wait: whether to wait for a run that is at work.
+            waiting: called with a sentence that says who is waited for.
+
+        Raises:
+            BadRequest: when an instant is not before the first recorded run, or history was written after it.
+        """
+        return self._past.backfill(first, every, last, progress, waiting, wait)
+
+    @property
+    def facts(self) -> Decisions:
+        """Return what can be decided by hand: pin, include, exclude, set, upload, revoke, list."""
+        opened, zone = self._opened, Zone(self.definitions.settings.timezone)
+        now = opened.now()
+        at = now.replace(tzinfo=UTC)
+
+        def read(asked: datetime | str) -> datetime:
+            return read_as_of(asked, zone, now, lambda: None)
+
+        find = partial(find_customer, opened.store, key_spaces=opened.definitions.key_spaces)
+        return Decisions(opened.store.facts, opened.catalogue, find, read, at, opened.actor)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 

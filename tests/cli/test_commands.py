@@ -188,3 +188,43 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.startswith("tierwise 0.")
+
+
+def test_the_past(tierwise: Answers) -> None:
+    assert "no history yet" in tierwise("history", "sizes", "grade", "--from", "2026-02-03", code=1)
+    tierwise("run")
+    assert "1 customers" in tierwise("history", "who", "grade.gold", "--on", "2026-02-03")
+    assert "begins at 2026-02-03" in tierwise("history", "who", "grade.gold", "--on", "2026-01-31", code=1)
+    filled = tierwise.json("backfill", "--from", "2026-01-10", "--every", "1w", "--to", "2026-02-01")
+    assert isinstance(filled, dict)
+    assert [one["memberships_written"] for one in filled["dates"]] == [1, 0, 0, 0]
+    moved = tierwise.json("history", "migration", "grade", "--from", "2026-01-10", "--to", "2026-02-03")
+    assert isinstance(moved, list)
+    assert [(row["was"], row["is"], row["customers"]) for row in moved] == [("member", "gold", 1), (None, "member", 1)]
+    assert "first_run" in tierwise("history", "of", "bob")
+    kept = tierwise.json("history", "retention", "grade", "--from", "2026-01-10", "--to", "2026-02-07", "--every", "2w")
+    assert isinstance(kept, list)
+    assert [row["share"] for row in kept if row["tier"] == "member"][:3] == [1.0, 1.0, 0.0]
+
+
+def test_by_hand(tierwise: Answers, folder: Path) -> None:
+    tierwise("run")
+    assert "fact 1 is recorded" in tierwise(
+        "pin", "bob", "grade", "gold", "--reason", "promised", "--since", "2026-02-01", "--until", "2026-03-01"
+    )
+    tierwise("exclude", "=ann", "regulars", "--reason", "asked not to be", "--since", "2026-02-01")
+    assert "needs a reason" in tierwise("pin", "bob", "grade", "gold", "--reason", "", code=1)
+    report = tierwise("run")
+    assert "by hand against the rule: bob grade: gold ≠ member" in report
+    assert "manual 2" in report
+    assert "by hand: pin grade = gold (promised, " in tierwise("explain", "bob")
+    listed = tierwise.json("facts", "list")
+    assert isinstance(listed, list)
+    assert [(fact["kind"], fact["name"]) for fact in listed] == [("exclude", "regulars"), ("pin", "grade")]
+    assert "of 1 customers" in tierwise("facts", "revoke", "1", "--reason", "a slip")
+    (folder / "list.txt").write_text("bob\nnobody\n", encoding="utf-8")
+    upload = ("facts", "upload", "spring", str(folder / "list.txt"), "--reason", "invited")
+    assert "no segment is the list `spring`" in tierwise(*upload, code=1)
+    (folder / "definitions/list.yaml").write_text("segments: {spring: {list: spring}}\n", encoding="utf-8")
+    assert "unknown numbers (1): nobody" in tierwise(*upload, "--since", "2026-02-01")
+    assert "no row yet" in tierwise("run", "--known-at", "2026-02-03 10:00", code=1), "nothing was received by then"

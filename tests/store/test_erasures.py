@@ -33,8 +33,10 @@ def erase(store: Store, record: int) -> int:
 
 def test_what_is_destroyed_and_what_stays(store: Store, two: tuple[int, int]) -> None:
     a, b = two
+    customers = [store.ids.find(key)[0] for key in ("canary-a", "canary-b")]
+    store.facts.record("pin", "grade", customers, "gold", reason="a friend", actor=ANN, at=AT)
     erasure = store.erasures.get(erase(store, a))
-    gone = {"people": 3, "people_keys": 1, "identities": 1, "source_records": 1}
+    gone = {"people": 3, "people_keys": 1, "facts": 1, "identities": 1, "source_records": 1}
     assert (erasure.state, erasure.ended_at, erasure.actor, erasure.receipt) == (
         "done",
         AT,
@@ -43,6 +45,7 @@ def test_what_is_destroyed_and_what_stays(store: Store, two: tuple[int, int]) ->
     )
     assert store.people.values([a]) == []
     assert [value.value for value in store.people.values([b])] == ["李", PHONE]
+    assert [fact.customer_id for fact in store.facts.list()] == customers[1:]
     assert store.ids.find("canary-a") == []
     assert store.ids.find("canary-b") != []
 

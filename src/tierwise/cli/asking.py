@@ -110,6 +110,11 @@ def _explanation(context: Context, found: dict[str, Any]) -> None:
         if change:
             words = context.word("仅随时间将变为", "time alone moves them to")
             context.say(f"  {words} {change['tier']} ({change['at']})")
+    for fact in found["by_hand"]:
+        until = "" if fact["until"] is None else context.word(f"，至 {fact['until']}", f", until {fact['until']}")
+        value = "" if fact["value"] is None else f" = {fact['value']}"
+        words = context.word("人工：", "by hand: ")
+        context.say(f"{words}{fact['kind']} {fact['name']}{value} ({fact['reason']}, {fact['by']}{until})")
     inside = [one["label"][language] for one in found["segments"] if one["member"]]
     context.say()
     context.say(context.word("所在分群：", "segments: ") + (", ".join(inside) or "–"))

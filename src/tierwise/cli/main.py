@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from tierwise.cli import asking, jobs, making, owning, people, running, storing
+from tierwise.cli import asking, deciding, jobs, making, owning, past, people, running, storing
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
@@ -34,6 +34,8 @@ jobs.register(app)
 storing.register(app)
 people.register(app)
 owning.register(app)
+past.register(app)
+deciding.register(app)
 
 
 @app.callback()

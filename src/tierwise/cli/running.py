@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tierwise.cli.context import CONTEXT, Context
 
-__all__ = ["register", "run"]
+__all__ = ["bar", "register", "run"]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,25 +21,38 @@ def register(app: typer.Typer) -> None:
 
 def run(
     as_of: str = typer.Option("", help="now, latest row, a date or an instant; by default what tierwise.yaml says."),
+    known_at: str = typer.Option("", help="Answer with what was known at an instant; nothing is recorded."),
+    as_believed: bool = typer.Option(
+        False, "--as-believed", help="Compare with the distributions published by then; nothing is recorded."
+    ),
     no_import: bool = typer.Option(False, "--no-import", help="Compute from what the lake has; read no file."),
     no_wait: bool = typer.Option(False, "--no-wait", help="Refuse instead of waiting for another run."),
 ) -> None:
     """Import what is new, put every customer in their tiers, record who moved."""
     context = CONTEXT.get()
-    with context.open() as project, _bar() as bar:
-        task = bar.add_task("", total=None)
+    with context.open() as project, bar() as shown:
+        task = shown.add_task("", total=None)
 
         def progress(step: str, done: int, total: int) -> None:
-            bar.update(task, description=step, completed=done, total=total or None)
+            shown.update(task, description=step, completed=done, total=total or None)
 
-        report = project.run(as_of or None, progress, not no_import, wait=not no_wait, waiting=context.tell)
+        report = project.run(
+            as_of or None,
+            progress,
+            not no_import,
+            known_at=known_at or None,
+            as_believed=as_believed,
+            wait=not no_wait,
+            waiting=context.tell,
+        )
     if context.json:
         context.print_json(report)
     else:
         _report(context, report)
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """Return the bar that shows how far something is, on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     return Progress(*columns, console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty())
 
@@ -62,6 +75,10 @@ def _report(context: Context, report: dict[str, Any]) -> None:
     if report["refunds_without_order"]:
         n = report["refunds_without_order"]
         context.say(context.word(f"{n:,} 笔退款没有指明已知订单", f"{n:,} refunds name no known order and change none"))
+    for against in report["by_hand"]["contradictions"]:
+        words = context.word("人工与规则不一致：", "by hand against the rule: ")
+        said, rule = against["by_hand"], against["by_rule"]
+        context.say(f"{words}{against['customer_key']} {against['name']}: {said} ≠ {rule}")
     for gap in report["never_matched"]:
         words = context.word("没有客户的等级：", "a tier that matched nobody: ")
         context.say(f"{words}{gap['tiering']}.{gap['tier']}")
@@ -75,10 +92,17 @@ def _report(context: Context, report: dict[str, Any]) -> None:
         )
     )
     moved = ", ".join(f"{cause} {count:,}" for cause, count in report["changes"].items())
+    then = report.get("definitions_then", "")
+    if then and then != report["definitions_hash"]:
+        now = report["definitions_hash"]
+        context.say(
+            context.word(f"当时的定义是 {then}，现在是 {now}", f"the definitions then were {then}, now they are {now}")
+        )
     if not report["recorded"]:
         context.say(
             context.word(
-                "早于最近一次记录：只计算，不记录变动", "earlier than the newest record: computed, no change recorded"
+                "早于最近一次记录，或不是以现在所知计算：只计算，不记录变动",
+                "earlier than the newest record, or not of what is known now: computed, no change recorded",
             )
         )
     else:

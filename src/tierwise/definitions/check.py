@@ -387,7 +387,7 @@ class _Check:
         for name, tag in self.definitions.tags.items():
             yield f"tags.{name}.value", name, tag.value
         for name, segment in self.definitions.segments.items():
-            yield f"segments.{name}.rule", name, segment.rule
+            yield f"segments.{name}.rule", name, segment.condition
         for name, tiering in self.definitions.tierings.items():
             tiers = list(tiering.tiers.items())
             for index, (tier, form) in enumerate(tiers):
@@ -579,6 +579,8 @@ class _Check:
                 for _, node in walk(self.nodes[path]):
                     if isinstance(node, Parameter):
                         written.append([node.name, str(self.definitions.parameters[node.name].default)])
+            if owner in self.definitions.segments and self.definitions.segments[owner].list:
+                written.append(["list", self.definitions.segments[owner].list])
             written.append([digests[reference] for reference in references])
             digests[owner] = hashlib.sha256(json.dumps(written, ensure_ascii=False).encode()).hexdigest()[:16]
         self.inherit_from_history(order, sensitive)

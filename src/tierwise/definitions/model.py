@@ -106,9 +106,10 @@ class Tag(Form):
 
 
 class Segment(Form):
-    """A named condition; segments may overlap."""
+    """A named condition, or a list of customers that is uploaded; segments may overlap."""
 
-    rule: Expression
+    rule: Expression = ""
+    list: str = ""
     label: Label = Label()
     about: str = ""
     sensitive: str = ""
@@ -117,6 +118,19 @@ class Segment(Form):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return value if isinstance(value, Mapping | Segment) else {"rule": value}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if not self.rule and not self.list:
+            raise ValueError("`rule` is missing")
+        if self.rule and self.list:
+            raise ValueError("a segment has a `rule` or is a `list`, not both")
+        return self
+
+    @property
+    def condition(self) -> str:
+        """Return the rule; on a list nobody is by rule."""
+        return self.rule or "False"
 
 
 class Tier(Form):

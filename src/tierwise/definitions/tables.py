@@ -54,6 +54,13 @@ TABLES: Final = {
             ("customer_id", "tiering"),
             "tier, since when, when its term ends, and its grace",
         ),
+        Table(
+            "by_hand",
+            "engine",
+            "a tier, segment or tag of a customer that holds by hand",
+            ("customer_id", "name"),
+            "what was said and what the rule gives",
+        ),
         Table("known_customers", "engine", "a customer", ("customer_id",), "the brand's number, and since when known"),
         Table(
             "memberships",
@@ -61,6 +68,13 @@ TABLES: Final = {
             "a change of a customer's tier or segment",
             ("seq",),
             "what was believed and acted on",
+        ),
+        Table(
+            "membership_intervals",
+            "engine",
+            "a stay of a customer in a tier or segment",
+            ("kind", "name", "customer_id", "valid_from"),
+            "the membership log as intervals, valid_to is missing while it lasts",
         ),
         Table(
             "distributions",
@@ -75,6 +89,13 @@ TABLES: Final = {
             "a row of a file that was not believed",
             ("import_id", "line"),
             "with line, column, reason and original text",
+        ),
+        Table(
+            "facts",
+            "store",
+            "a statement by hand",
+            ("fact_id",),
+            "pins, inclusions, exclusions, tag values, lists; revocations are rows too",
         ),
         Table("runs", "store", "a run", ("run_id",), "when, at which as_of, with what result"),
         Table("source_records", "store", "a customer number of a source", ("source_record_id",), "with its key space"),

@@ -14,6 +14,7 @@ from sqlglot import exp
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.typed import Expr, GroupOf, Population, walk_typed
 from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.by_hand import BY_HAND, moved_by_hand
 from tierwise.engine.cells import Cells
 from tierwise.engine.distributions import Distribution, to_rows
 from tierwise.engine.history import LogEntry, membership_changes
@@ -28,9 +29,9 @@ __all__ = ["Completion", "definition_causes", "last_run"]
 
 
 def last_run(lake: Lake) -> Mapping[str, Any]:
-    """Return what the newest recorded run said of itself, or nothing."""
-    entries = lake.entries("memberships")
-    return entries[-1].about if entries else {}
+    """Return what the newest recorded run said of itself, or nothing; what was added for earlier instants is none."""
+    entries = [entry.about for entry in lake.entries("memberships") if not entry.about.get("backfill")]
+    return entries[-1] if entries else {}
 
 
 def definition_causes(catalogue: Catalogue, last: Mapping[str, Any]) -> dict[str, str]:
@@ -54,6 +55,7 @@ class Completion:
         now: when the run was started, naive UTC.
         step: called with (name of a finished step, its seconds).
         progress: called with (what is being done, steps done, steps in all).
+        records: whether who moved is recorded; not when the answers are of what was known at another time.
     """
 
     engine: DuckEngine
@@ -62,6 +64,7 @@ class Completion:
     now: datetime
     step: Callable[[str, float], None]
     progress: Callable[[str, int, int], None]
+    records: bool = True
 
     def run(self, as_of: Callable[[], datetime], snapshot_at: Callable[[datetime], Snapshot]) -> dict[str, Any]:
         """Build, evaluate, record; return the report.
@@ -79,8 +82,8 @@ class Completion:
         distributions = evaluate_everyone(engine, catalogue, snapshot, f"{RESULTS}$new", self.progress)
         clock.lap("evaluate")
         newest = max((entry.about["at"] for entry in lake.entries("memberships")), default="")
-        is_current = instant.isoformat() >= newest
-        written, causes = self.record(instant, distributions) if is_current else (0, {})
+        is_current = self.records and instant.isoformat() >= newest
+        written, causes = self.record(snapshot, distributions) if is_current else (0, {})
         put_in_place(engine, self.inputs, f"{RESULTS}$new", self.standing(snapshot))
         clock.lap("record")
         tiers = tier_sizes(engine, catalogue, RESULTS)
@@ -98,6 +101,7 @@ class Completion:
             "memberships_written": written,
             "changes": causes,
             "recorded": is_current,
+            "by_hand": self.by_hand(),
             "distributions": len(distributions),
             "never_matched": [
                 {"tiering": t, "tier": tier} for t, sizes in tiers.items() for tier, n in sizes.items() if not n
@@ -117,16 +121,34 @@ class Completion:
             self.inputs.identity_version,
             self.inputs.lake.version,
             int(last_run(self.inputs.lake).get("run_id", 0)),
+            snapshot.facts_version,
         )
 
-    def record(self, instant: datetime, distributions: Sequence[Distribution]) -> tuple[int, dict[str, int]]:
+    def by_hand(self) -> dict[str, Any]:
+        """Count what holds by hand, and name what contradicts its rule: the first twenty of it."""
+        table = exp.Table(this=exp.to_identifier(BY_HAND))
+        differs = exp.NullSafeNEQ(this=col("by_hand"), expression=col("by_rule"))
+        against = exp.and_(exp.Not(this=exp.Paren(this=exp.Is(this=col("by_rule"), expression=exp.Null()))), differs)
+        counts = [exp.Count(this=exp.Star()), exp.Anonymous(this="count_if", expressions=[against])]
+        facts, contradicting = self.engine.rows(exp.select(*counts).from_(table))[0]
+        names = ("customer_key", "name", "by_hand", "by_rule")
+        first = exp.select(*(col(name) for name in names)).from_(table.copy()).where(against.copy())
+        shown = self.engine.arrow(first.order_by(col("name"), col("customer_id")).limit(20)).to_pylist()
+        return {"facts": int(facts), "contradicting": int(contradicting or 0), "contradictions": shown}
+
+    def record(self, snapshot: Snapshot, distributions: Sequence[Distribution]) -> tuple[int, dict[str, int]]:
         """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause."""
         catalogue, lake, last = self.inputs.catalogue, self.inputs.lake, last_run(self.inputs.lake)
+        instant, before = snapshot.as_of, last.get("at")
+        known = int(last.get("facts_version", 0))
+        manual = moved_by_hand(snapshot.facts, datetime.fromisoformat(before) if before else None, instant, known)
         digest = catalogue.definitions.digest
         names = (*catalogue.tierings, *catalogue.segments)
         population = frozenset(name for name in names if _reads_population(catalogue, name))
         since = int(last.get("lake_version", 0))
-        entry = LogEntry(self.run_id, instant, self.now, digest, definition_causes(catalogue, last), population, since)
+        entry = LogEntry(
+            self.run_id, instant, self.now, digest, definition_causes(catalogue, last), population, since, manual=manual
+        )
         log = membership_changes(self.engine, catalogue, f"{RESULTS}$new", lake, entry, self.inputs.ids)
         about = {
             "run_id": self.run_id,
@@ -135,6 +157,8 @@ class Completion:
             "digests": dict(catalogue.digests),
             "last_seq": log.column("seq")[-1].as_py() if log.num_rows else int(last.get("last_seq", 0)),
             "definitions_hash": digest,
+            "facts_version": snapshot.facts_version,
+            "recorded_at": self.now.isoformat(),
         }
         tables: dict[str, pa.Table] = {"memberships": log} if log.num_rows else {}
         if distributions:

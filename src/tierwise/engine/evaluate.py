@@ -18,6 +18,7 @@ from sqlglot import exp
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import FLOAT, INSTANT
 from tierwise.definitions.language.typed import Apply, GroupOf, Population
+from tierwise.engine.by_hand import by_hand, with_by_hand
 from tierwise.engine.cells import Cells, Named, named_cell
 from tierwise.engine.clock import Clock
 from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
@@ -142,6 +143,10 @@ class Evaluator:
         for name in cells.remembered:
             before, state = self.with_remembered(name, spine, before)
             about += state
+        compiler.by_hand = self.said_by_hand(cells)
+        if compiler.by_hand:
+            before = with_by_hand(self, cells, compiler.by_hand, spine, before)
+            about += [by_hand(name) for name in sorted(compiler.by_hand)]
         last = cells.last_stage
         for stage in range(last + 1):
             self.progress(f"stage {stage + 1}", stage, last + 1)
@@ -251,6 +256,13 @@ class Evaluator:
                 copy=False,
             ),
         )
+
+    def said_by_hand(self, cells: Cells) -> frozenset[str]:
+        """Return which of the names to compute somebody has said something of by hand."""
+        facts = self.snapshot.facts
+        if facts is None or not facts.num_rows:
+            return frozenset()
+        return frozenset(facts["name"].unique().to_pylist()) & {*cells.named, *cells.remembered}
 
     def with_remembered(self, name: str, spine: Spine, before: str) -> tuple[str, list[str]]:
         """Return a spine's table with the column of a tiering that remembers, and the columns of its state."""

@@ -188,13 +188,13 @@ class _Explanation:
         return {"programme": {**state, "sentence": words}}
 
     def segment(self, name: str) -> dict[str, Any]:
-        rule = self.catalogue.segments[name]
+        rule, form = self.catalogue.segments[name], self.catalogue.definitions.segments[name]
         return {
             "segment": name,
-            "label": both(self.catalogue.definitions.segments[name].label, name),
+            "label": both(form.label, name),
             "member": bool(self.values[name]),
-            "sentence": self.said(rule.node),
-            "conditions": self.conditions(rule),
+            "sentence": self.said(rule.node) if not form.list else _listed(form.list),
+            "conditions": [] if form.list else self.conditions(rule),
             "sensitive": sorted(self.catalogue.sensitive[name]),
         }
 
@@ -289,6 +289,10 @@ class _Explanation:
                     found[name] = (high, str(rows[high][name]))
                     del pending[name]
         return found
+
+
+def _listed(name: str) -> dict[str, str]:
+    return {"zh": f"在名单「{name}」上", "en": f"is on the list {name}"}
 
 
 def _sides(expr: Expr) -> tuple[Expr, ...]:

@@ -14,14 +14,19 @@ from tierwise.definitions.language.kinds import INSTANT
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import IDS
 from tierwise.engine.sql import cast, col, equals, literal, null, number, text
-from tierwise.lake import Lake
+from tierwise.lake import Entry, Lake
 
-__all__ = ["LogEntry", "membership_changes", "recorded"]
+__all__ = ["LogEntry", "closing_changes", "membership_changes", "recorded"]
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """What stands on every row of the membership log that one run writes."""
+    """What stands on every row of the membership log that one run writes.
+
+    `backfills` says that the row is of an instant before the first run: it is compared with what the log says before
+    that instant, and its cause is always ``backfill``. `manual` are the customers and names of which something said
+    by hand began or ended since the last run.
+    """
 
     run_id: int
     at: datetime
@@ -30,6 +35,8 @@ class LogEntry:
     definition_causes: Mapping[str, str]
     population: frozenset[str]
     since_version: int
+    backfills: bool = False
+    manual: pa.Table | None = None
 
 
 def recorded(lake: Lake, as_of: datetime, up_to: int | None = None) -> tuple[tuple[str, ...], int]:
@@ -50,7 +57,7 @@ def membership_changes(
 ) -> pa.Table:
     """Return the rows to append to the membership log: everyone whose tier or segment is another than the log says."""
     now = _now(catalogue, results)
-    before = _before(lake)
+    before = _before(lake, entry.at if entry.backfills else None)
     engine.register(IDS, ids)
     engine.create("touched$", _touched(lake, entry.since_version), temporary=True)
     joined = exp.select(
@@ -72,41 +79,71 @@ def membership_changes(
     changed = changed.where(
         exp.Not(this=exp.Paren(this=exp.Or(this=exp.Paren(this=stays_out), expression=exp.Paren(this=vanished))))
     )
-    last = max(
-        (int(row["last_seq"]) for e in lake.entries("memberships") for row in [e.about] if "last_seq" in row), default=0
+    select = _logged(changed, entry, lake, _cause(entry)).join(
+        _t("touched$", "t"), on=equals(col("customer_id", "t"), col("customer_id", "c")), join_type="left"
     )
+    if entry.manual is not None and entry.manual.num_rows:
+        engine.register("manual$", entry.manual)
+        same = [equals(col(name, "m"), col(name, "c")) for name in ("customer_id", "name")]
+        select = select.join(_t("manual$", "m"), on=exp.and_(*same), join_type="left")
+    found = engine.arrow(select)
+    for name in ("touched$", "manual$", IDS):
+        engine.drop(name)
+    return found
+
+
+def closing_changes(engine: DuckEngine, lake: Lake, entry: LogEntry, names: Sequence[str], after: int) -> pa.Table:
+    """Return the rows that say who had left a segment by the run that recorded it first.
+
+    Args:
+        engine: where the log is read.
+        lake: where the log is.
+        entry: what stands on every row; its `at` is the instant of that run.
+        names: the segments that it recorded first.
+        after: the number of its manifest; what was backfilled since is closed.
+    """
+    backfilled = [
+        entry for entry in lake.entries("memberships") if entry.number > after and entry.about.get("backfill")
+    ]
+    before = _newest(_paths(lake, backfilled), entry.at)
+    recorded = exp.select(col("customer_id"), col("name")).from_(_parquet(_paths(lake, lake.entries("memberships"))))
+    recorded = recorded.where(equals(col("at"), literal(entry.at, INSTANT)), equals(col("kind"), text("segment")))
+    key = exp.Tuple(expressions=[col("customer_id", "b"), col("name", "b")])
+    left = exp.select(
+        *(col(name, "b") for name in ("customer_id", "kind", "name")),
+        col("is", "b").as_("was"),
+        text("out").as_("is", quoted=True),
+    ).from_(_sub(before, "b"))
+    left = left.where(
+        equals(col("kind", "b"), text("segment")),
+        equals(col("is", "b"), text("in")),
+        exp.In(this=col("name", "b"), expressions=[text(name) for name in names] or [text("")]),
+        exp.Not(this=exp.In(this=key, query=recorded.subquery())),
+    )
+    return engine.arrow(_logged(left, entry, lake, text("backfill")))
+
+
+def _logged(changed: exp.Select, entry: LogEntry, lake: Lake, cause: exp.Expression) -> exp.Select:
+    """Return changes (customer_id, kind, name, was, is) as rows of the log, numbered on."""
+    last = max((int(e.about.get("last_seq", 0)) for e in lake.entries("memberships")), default=0)
     order = exp.Order(expressions=[exp.Ordered(this=col(name, "c")) for name in ("customer_id", "kind", "name")])
     seq = exp.Add(this=exp.Window(this=exp.RowNumber(), order=order), expression=number(last))
-    clause = exp.Case(
-        ifs=[
-            exp.If(
-                this=equals(col("kind", "c"), text("tier")),
-                true=exp.DPipe(this=text("tiers."), expression=col("is", "c")),
-            )
-        ],
-        default=text("rule"),
+    is_tier = equals(col("kind", "c"), text("tier"))
+    tier = exp.DPipe(this=text("tiers."), expression=col("is", "c"))
+    return (
+        exp.select(
+            cast(exp.Paren(this=seq), "BIGINT").as_("seq"),
+            *(col(name, "c") for name in ("customer_id", "kind", "name", "was", "is")),
+            literal(entry.at, INSTANT).as_("at"),
+            literal(entry.recorded_at, INSTANT).as_("recorded_at"),
+            cause.as_("cause"),
+            exp.Case(ifs=[exp.If(this=is_tier, true=tier)], default=text("rule")).as_("clause"),
+            text(entry.definitions_hash).as_("definitions_hash"),
+            cast(number(entry.run_id), "BIGINT").as_("run_id"),
+        )
+        .from_(changed.subquery("c"))
+        .order_by(col("seq"))
     )
-    select = exp.select(
-        cast(exp.Paren(this=seq), "BIGINT").as_("seq"),
-        col("customer_id", "c"),
-        col("kind", "c"),
-        col("name", "c"),
-        col("was", "c"),
-        col("is", "c"),
-        literal(entry.at, INSTANT).as_("at"),
-        literal(entry.recorded_at, INSTANT).as_("recorded_at"),
-        _cause(entry).as_("cause"),
-        clause.as_("clause"),
-        text(entry.definitions_hash).as_("definitions_hash"),
-        cast(number(entry.run_id), "BIGINT").as_("run_id"),
-    ).from_(changed.subquery("c"))
-    select = select.join(
-        _t("touched$", "t"), on=equals(col("customer_id", "t"), col("customer_id", "c")), join_type="left"
-    ).order_by(col("seq"))
-    found = engine.arrow(select)
-    engine.drop("touched$")
-    engine.drop(IDS)
-    return found
 
 
 def _now(catalogue: Catalogue, results: str) -> exp.Expression:
@@ -139,17 +176,33 @@ def _no_memberships() -> exp.Select:
     return exp.select(*empty).where(exp.false())
 
 
-def _before(lake: Lake) -> exp.Expression:
-    paths = [str(path) for path in lake.paths("memberships")]
+def _before(lake: Lake, earlier_than: datetime | None) -> exp.Expression:
+    """Return what the log says now, or what it says before an instant.
+
+    What was backfilled after the first run had recorded everyone says nothing of now.
+    """
+    entries = lake.entries("memberships")
+    if earlier_than is None:
+        recorded = min((e.number for e in entries if not e.about.get("backfill")), default=0)
+        entries = [e for e in entries if not (e.about.get("backfill") and recorded and e.number > recorded)]
+    return _newest(_paths(lake, entries), earlier_than)
+
+
+def _newest(paths: Sequence[str], earlier_than: datetime | None) -> exp.Expression:
+    """Return the newest value of each customer, kind and name: by the instant it is of, then by when it was written."""
     if not paths:
         return _no_memberships()
-    newest = exp.Anonymous(this="arg_max", expressions=[col("is"), col("seq")])
+    order = exp.Anonymous(this="row", expressions=[col("at"), col("seq")])
+    newest = exp.Anonymous(this="arg_max", expressions=[col("is"), order])
     keys = [col("customer_id"), col("kind"), col("name")]
-    return (
-        exp.Select(expressions=[*keys, newest.as_("is", quoted=True)])
-        .from_(_parquet(paths))
-        .group_by(*(key.copy() for key in keys))
-    )
+    select = exp.Select(expressions=[*keys, newest.as_("is", quoted=True)]).from_(_parquet(paths))
+    if earlier_than is not None:
+        select = select.where(exp.LT(this=col("at"), expression=literal(earlier_than, INSTANT)))
+    return select.group_by(*(key.copy() for key in keys))
+
+
+def _paths(lake: Lake, entries: Sequence[Entry]) -> list[str]:
+    return [str(lake.folder / file.path) for e in entries for file in e.files if file.table == "memberships"]
 
 
 def _touched(lake: Lake, since: int) -> exp.Expression:
@@ -177,8 +230,14 @@ def _touched(lake: Lake, since: int) -> exp.Expression:
 
 
 def _cause(entry: LogEntry) -> exp.Expression:
-    """A change's cause: of the definition, else of the customer's rows, else of a new distribution, else of time."""
-    branches = [(equals(col("name", "c"), text(name)), text(cause)) for name, cause in entry.definition_causes.items()]
+    """A change's cause: by hand, of the definition, of the customer's rows, of a new distribution, else of time."""
+    if entry.backfills:
+        return text("backfill")
+    branches: list[tuple[exp.Expression, exp.Expression]] = []
+    if entry.manual is not None and entry.manual.num_rows:
+        said = exp.Not(this=exp.Paren(this=exp.Is(this=col("name", "m"), expression=null())))
+        branches.append((said, text("manual")))
+    branches += [(equals(col("name", "c"), text(name)), text(cause)) for name, cause in entry.definition_causes.items()]
     touched = exp.Not(this=exp.Paren(this=exp.Is(this=col("customer_id", "t"), expression=null())))
     branches.append((exp.And(this=touched, expression=col("corrected", "t")), text("correction")))
     branches.append((touched.copy(), text("event")))

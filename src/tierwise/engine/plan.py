@@ -28,6 +28,7 @@ from tierwise.definitions.language.typed import (
     Window,
 )
 from tierwise.engine.aggregate import INLINE, of_nothing
+from tierwise.engine.by_hand import by_rule, overruling
 from tierwise.engine.cells import Apart, Cells, Named, customer_reads, row_reads
 from tierwise.engine.chance import bucket_of
 from tierwise.engine.clock import Clock
@@ -115,6 +116,7 @@ class Compiler:
     ) -> None:
         self.cells, self.source, self.clock, self.parameters = cells, source, clock, parameters
         self.spine_limits = spine_limits or clock.fixed is None
+        self.by_hand: frozenset[str] = frozenset()
 
     def emitter(self, alias: str, joins: _Joins, stream: str = "", before: str = "", joined: bool = True) -> Emitter:
         """Return an emitter whose customer-level cells are columns of `alias`, whose row is that of `stream`.
@@ -322,7 +324,8 @@ class Compiler:
         leaves = [leaf for leaf in self.cells.reads_after(stage) if not isinstance(leaf, BucketOf)]  # of the id alone
         read = [self.column_of(leaf) for leaf in leaves]
         known = self.cells.stage_of
-        return list(dict.fromkeys(name for name in (*wanted, *read) if known.get(name, -1) <= stage))
+        overruled = [by_rule(name) for name in sorted(self.by_hand) if known[name] <= stage]
+        return overruled + list(dict.fromkeys(name for name in (*wanted, *read) if known.get(name, -1) <= stage))
 
     def projection(
         self,
@@ -385,9 +388,17 @@ class Compiler:
         joins = _Joins(self.source)
         emitter = self.emitter("t", joins)
         select = exp.select("t.*", copy=False).from_(inner.subquery("t", copy=False), copy=False)
+        overruled = [cell for cell in named if cell.name in self.by_hand]
         for cell in named:
-            select = select.select(self.named(cell, emitter).as_(cell.name, quoted=True, copy=False), copy=False)
-        return joins.add_to(select)
+            column = by_rule(cell.name) if cell in overruled else cell.name
+            select = select.select(self.named(cell, emitter).as_(column, quoted=True, copy=False), copy=False)
+        select = joins.add_to(select)
+        if not overruled:
+            return select
+        select = exp.select("t.*", copy=False).from_(select.subquery("t", copy=False), copy=False)
+        for cell in overruled:
+            select = select.select(overruling(cell).as_(cell.name, quoted=True, copy=False), copy=False)
+        return select
 
     def named(self, cell: Named, emitter: Emitter) -> exp.Expression:
         """Return the value of a tag, segment or tiering."""

@@ -26,6 +26,7 @@ from tierwise.engine.build import (
     source_of,
     stream_table,
 )
+from tierwise.engine.by_hand import BY_HAND, contradictions
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
@@ -170,7 +171,8 @@ def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Sta
     state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
     state |= {stream.name: _digest(stream, inputs) for stream in _in_order(inputs.catalogue)} | standing.entry()
     engine.create(f"{STATE}$new", state_rows(state))
-    engine.settle({RESULTS: results, PROGRAMMES: f"{PROGRAMMES}$new", STATE: f"{STATE}$new"})
+    beside = {name: f"{name}$new" for name in (PROGRAMMES, BY_HAND, STATE)}
+    engine.settle({RESULTS: results, **beside})
     for name in engine.tables():  # what a run that died had begun and nobody needs any more
         if name.endswith("$new"):
             engine.drop(name)
@@ -199,7 +201,8 @@ def evaluate_everyone(
     evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot, progress)
     try:
         wanted = [named_cell(catalogue, name) for name in names]
-        more = any(form.keep is not None for form in catalogue.definitions.tierings.values())
+        said = frozenset(snapshot.facts["name"].unique().to_pylist()) if snapshot.facts is not None else frozenset()
+        more = said or any(form.keep is not None for form in catalogue.definitions.tierings.values())
         relation = evaluator.relation(everyone(snapshot.as_of), wanted)
         found = _t(evaluator.temporary("stage", relation)) if more else relation.subquery("t", copy=False)
         select = exp.select(
@@ -210,6 +213,7 @@ def evaluate_everyone(
         )
         engine.create(table, select.from_(found, copy=False))
         engine.create(f"{PROGRAMMES}$new", _programmes(catalogue, found))
+        engine.create(f"{BY_HAND}$new", contradictions(catalogue, said, found))
     finally:
         evaluator.close()
     return [distribution for versions in evaluator.published.values() for distribution in versions]

@@ -22,6 +22,7 @@ class Snapshot:
 
     `distributions` maps a fingerprint to the versions published for it; None means: publish for this as_of.
     `memberships` are the files of the membership log, `history_position` the newest manifest of it before as_of.
+    `facts` are those said by hand (see `tierwise.engine.by_hand`), `facts_version` the number of the newest.
     """
 
     as_of: datetime
@@ -32,6 +33,8 @@ class Snapshot:
     distributions: Mapping[str, tuple[Distribution, ...]] | None = field(default=None, compare=False)
     memberships: tuple[str, ...] = field(default=(), compare=False)
     history_position: int = 0
+    facts: pa.Table | None = field(default=None, compare=False)
+    facts_version: int = 0
 
     @property
     def id(self) -> str:
@@ -47,6 +50,7 @@ class Snapshot:
             self.identity_version,
             published,
             self.history_position,
+            self.facts_version,
         ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 

@@ -33,6 +33,7 @@ class Standing:
         identity_version: the state of the identities that was read.
         manifest: the lake's newest manifest when they were put in place.
         log_run: the run that wrote the membership log's newest entry by then, 0 of none.
+        facts_version: the number of the newest fact by hand that was read, 0 of none.
     """
 
     run_id: int
@@ -43,6 +44,7 @@ class Standing:
     identity_version: int
     manifest: int
     log_run: int
+    facts_version: int = 0
 
     def entry(self) -> dict[str, str]:
         """Return it as a row of the engine's table about itself."""

@@ -207,7 +207,8 @@ class _Import:
             found = self.engine.arrow(keys).column("customer_key")
             spaces = pa.array([self.work.source.key_space] * len(found), pa.string())
             if len(found):
-                assigned = self.store.ids.assign(pa.table({"key_space": spaces, "source_key": found}))
+                received_at = self.work.received_at.replace(tzinfo=UTC)
+                assigned = self.store.ids.assign(pa.table({"key_space": spaces, "source_key": found}), at=received_at)
         self.engine.register("assigned$", assigned.select(["source_key", "source_record_id"]))
 
     def owners(self) -> exp.Expression:

@@ -18,6 +18,8 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `erasures`      who was erased, and the tombstones that refuse their rows
 - `exports`       the files written for somebody
 - `audit`         who did what, when, to what, chained so that a later change shows
+- `facts`         what a person said of a customer by hand, why and until when
+- `decisions`     facts as people give them, checked against what is declared
 - `runs`          what was run, when, on what, and how it ended
 - `jobs`          work that a worker does later, claimed for the time of a lease
 - `checks`        what must always hold, looked over on demand
@@ -26,8 +28,10 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 
 from tierwise.store.actors import SYSTEM, Actor
 from tierwise.store.audit import Audit, AuditEntry, AuditReport, Finding
+from tierwise.store.decisions import Decisions
 from tierwise.store.erasures import Erasure, Erasures, Refusals
 from tierwise.store.exports import Export, Exports
+from tierwise.store.facts import Fact, Facts
 from tierwise.store.ids import Ids
 from tierwise.store.jobs import Job, Jobs
 from tierwise.store.originals import Originals
@@ -42,10 +46,13 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "AuditReport",
+    "Decisions",
     "Erasure",
     "Erasures",
     "Export",
     "Exports",
+    "Fact",
+    "Facts",
     "Finding",
     "Ids",
     "Job",

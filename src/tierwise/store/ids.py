@@ -129,10 +129,14 @@ class Ids:
         with self._transactions.read() as connection:
             return pa.Table.from_arrays(_fetch(connection, chosen, CUSTOMERS.types), schema=CUSTOMERS)
 
-    def version(self) -> int:
-        """Return the newest identity version; 0 before the first record."""
+    def version(self, recorded_by: datetime | None = None) -> int:
+        """Return the newest identity version, or the newest recorded by an instant; 0 before the first record."""
+        newest = select(func.max(identity_versions.c.version))
+        if recorded_by is not None:  # one without an instant is as old as the store
+            recorded_at = identity_versions.c.recorded_at
+            newest = newest.where(or_(recorded_at.is_(None), recorded_at <= recorded_by))
         with self._transactions.read() as connection:
-            return int(connection.execute(select(func.max(identity_versions.c.version))).scalar() or 0)
+            return int(connection.execute(newest).scalar() or 0)
 
     def find(self, key: str, *, key_space: str | None = None) -> list[int]:
         """Return the customers a person means by `key`: the brand's own number, or ``id:42``.

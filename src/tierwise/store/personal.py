@@ -42,6 +42,7 @@ PERSONAL: Final = (
         mask="by role: see tierwise.store.identifiers.mask",
     ),
     Personal("people_keys", ("wrapped",), "source_record_id", "row", export="never: it is a key", mask="never shown"),
+    Personal("facts", ("value", "reason"), "customer_id", "row", export="as it is", mask="never shown"),
     Personal("source_records", ("source_key",), "source_record_id", "row", export="as it is", mask="never shown"),
     Personal("exports", ("path",), "path", "row", export="never: it is the brand's", mask="never shown"),
 )
@@ -70,6 +71,7 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "import_keys": ("wrapped", "master_id"),
         "erasures": ("state", "actor", "receipt"),
         "tombstones": ("digest",),
+        "facts": ("kind", "name", "actor"),
         "exports": ("table_name", "fingerprint", "actor"),
         "jobs": (
             "kind",

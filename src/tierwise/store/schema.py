@@ -34,6 +34,7 @@ __all__ = [
     "audit_seals",
     "erasures",
     "exports",
+    "facts",
     "identities",
     "identity_versions",
     "import_keys",
@@ -300,4 +301,27 @@ audit_seals = Table(
     Column("method", Text, nullable=False),
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
+)
+
+# What a person said of a customer: never changed, ended by a row that revokes its batch.
+facts = Table(
+    "facts",
+    METADATA,
+    Column("fact_id", Id, primary_key=True, autoincrement=False),
+    Column("batch", Id, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("customer_id", Id, nullable=False),
+    Column("value", Text),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_until", Instant),
+    Column("revokes", Id, unique=True),
+    CheckConstraint("kind IN ('pin', 'include', 'exclude', 'tag', 'list', 'revoke')", name="kind"),
+    CheckConstraint("(kind = 'revoke') = (revokes IS NOT NULL)", name="revokes"),
+    CheckConstraint("valid_until IS NULL OR valid_until > valid_from", name="interval"),
+    Index(None, "customer_id"),
+    Index(None, "batch"),
 )

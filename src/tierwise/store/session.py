@@ -14,6 +14,7 @@ from tierwise.store.audit import Audit, Finding
 from tierwise.store.checks import check_store
 from tierwise.store.erasures import Erasures
 from tierwise.store.exports import Exports
+from tierwise.store.facts import Facts
 from tierwise.store.ids import Ids
 from tierwise.store.jobs import Jobs
 from tierwise.store.originals import Originals
@@ -47,6 +48,7 @@ class Store:
         self.originals = Originals(transactions, self.vault)
         self.erasures = Erasures(transactions, self.vault)
         self.exports = Exports(transactions)
+        self.facts = Facts(transactions)
         self.runs = Runs(transactions)
         self.jobs = Jobs(transactions)
         self.audit = Audit(transactions, anchor)

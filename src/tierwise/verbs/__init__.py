@@ -8,6 +8,7 @@ Modules, in reading order:
 - `asking`   plan, show, table, evaluate, estimate, explain, sql
 - `running`  run
 - `queueing` jobs: add, list, get, cancel, retry
+- `past`     history, backfill
 
 A new verb is a method with `reads` or `writes` above it, in a class whose only state is `opened`; the class is named in
 `tierwise.project.GROUPS` and hangs on the façade.

@@ -29,8 +29,9 @@ from tierwise.errors import BadRequest, UnknownName, near_name
 from tierwise.people.person import find_customer
 from tierwise.people.refused import with_originals
 from tierwise.sources.collect import pending
+from tierwise.store import Fact
 from tierwise.verbs.opened import Opened
-from tierwise.verbs.running import inputs_of, rows_version
+from tierwise.verbs.running import facts_of, inputs_of, rows_version
 from tierwise.verbs.through import reads
 
 __all__ = ["Asking", "lake_table"]
@@ -126,7 +127,10 @@ class Asking:
         snapshot = self._snapshot(standing, standing.as_of, published=self._is_fresh(standing))
         keys = exp.select("customer_key").from_("known_customers").where(exp.column("customer_id").eq(customer_id))
         key = self.opened.engine.rows(keys)
-        return explain(self._evaluator(snapshot), self.opened.catalogue, customer_id, key[0][0] if key else customer)
+        evaluator = self._evaluator(snapshot)
+        found = explain(evaluator, self.opened.catalogue, customer_id, key[0][0] if key else customer)
+        said = self.opened.store.facts.list(customer_id=customer_id)
+        return {**found, "by_hand": [_fact_row(fact) for fact in said if fact.holds(standing.as_of)]}
 
     @reads
     def sql(self, query: str, limit: int | None = None) -> pa.Table:
@@ -146,9 +150,9 @@ class Asking:
 
     def _is_fresh(self, standing: Standing) -> bool:
         """Whether the results show what is declared, received and recorded now."""
-        shown = standing.definitions_hash, standing.lake_version, standing.log_run
-        newest = int(last_run(self.opened.lake).get("run_id", 0))
-        return shown == (self.opened.definitions.digest, rows_version(self.opened), newest)
+        shown = standing.definitions_hash, standing.lake_version, standing.log_run, standing.facts_version
+        newest, said = int(last_run(self.opened.lake).get("run_id", 0)), self.opened.store.facts.version()
+        return shown == (self.opened.definitions.digest, rows_version(self.opened), newest, said)
 
     def _current(self) -> Catalogue:
         """Return the catalogue, when the results were computed with it."""
@@ -167,7 +171,7 @@ class Asking:
         distributions = newest(opened.lake, as_of, standing.manifest) if published else None
         digest, versions = opened.definitions.digest, (standing.lake_version, standing.identity_version)
         log, position = recorded(opened.lake, as_of, standing.manifest)
-        return Snapshot(as_of, digest, parameters, *versions, distributions, log, position)
+        return Snapshot(as_of, digest, parameters, *versions, distributions, log, position, *facts_of(opened))
 
     def _evaluator(self, snapshot: Snapshot) -> Evaluator:
         catalogue = self.opened.catalogue
@@ -203,6 +207,12 @@ def _quarantined(opened: Opened) -> pa.Table:
     names = ("source", "file", "line", "column", "reason", "detail", "original", "import_id", "received_at")
     found = [with_originals(rows, opened.store.originals).select(names) for rows in found]
     return pa.concat_tables(found) if found else pa.table({name: pa.array([], pa.string()) for name in names})
+
+
+def _fact_row(fact: Fact) -> dict[str, Any]:
+    """Return what is said by hand, by whom, why and until when."""
+    said = {"fact": fact.batch, "kind": fact.kind, "name": fact.name, "value": fact.value, "reason": fact.reason}
+    return {**said, "by": str(fact.actor), "since": fact.valid_from, "until": fact.valid_until}
 
 
 def _held(catalogue: Catalogue) -> dict[str, Kind]:

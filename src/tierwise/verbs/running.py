@@ -6,20 +6,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
+from tierwise.engine.by_hand import said
 from tierwise.engine.complete import Completion
+from tierwise.engine.distributions import newest
 from tierwise.engine.history import recorded
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
 from tierwise.errors import EngineRefused, TierwiseError
+from tierwise.lake import Entry
 from tierwise.sources.collect import import_sources as collect
 from tierwise.sources.lookups import read_lookup
 from tierwise.store import Store
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.through import repeats
 
-__all__ = ["Running", "inputs_of", "rows_version"]
+__all__ = ["Running", "facts_of", "inputs_of", "rows_version", "snapshot_of"]
 
 
 class Running:
@@ -36,12 +41,15 @@ class Running:
         progress: Progress | None = None,
         waiting: Callable[[str], None] | None = None,
         wait: bool = True,
+        known_at: datetime | str | None = None,
+        as_believed: bool = False,
     ) -> dict[str, Any]:
         """Import what is new, compute everything for everyone, record who moved; return the report."""
         opened, show = self.opened, progress or _silent
         now = opened.now()
         definitions, _ = opened.definitions, opened.catalogue
         asked = self._instant(as_of, now) if as_of is not None else None
+        known = self._instant(known_at, now) if known_at is not None else None
         runs, digest = opened.store.runs, definitions.digest
         opened.rooms.end_dead_runs(opened.store, opened.clock())
         request = opened.request
@@ -56,19 +64,22 @@ class Running:
             if request is not None:
                 runs.step(run_id, "asked", {"key": request.key})
             imports = []
-            if import_sources:
+            if import_sources and known is None:
                 imports = collect(definitions, opened.lake, opened.quarantine, opened.store, now, show)
 
             def noted(step: str, seconds: float) -> None:
                 runs.step(run_id, step, {"seconds": seconds})
 
-            inputs = inputs_of(opened, read_lookups=True)
-            completion = Completion(opened.engine, inputs, run_id, now, noted, show)
+            inputs = inputs_of(opened, read_lookups=True, known_at=known)
+            of_now = known is None and not as_believed
+            completion = Completion(opened.engine, inputs, run_id, now, noted, show, of_now)
             report = completion.run(
                 lambda: asked or self._instant(definitions.settings.as_of, now),
-                lambda instant: _snapshot(opened, inputs, instant),
+                lambda instant: snapshot_of(opened, inputs, instant, known, as_believed),
             )
             report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports]}
+            if not of_now:
+                report |= {"known_at": known, "as_believed": as_believed, **_definitions_then(opened, known)}
         except BaseException as error:
             self._failed(run_id, error)
             if isinstance(error, OSError):
@@ -102,29 +113,67 @@ def _done_before(store: Store, key: str) -> dict[str, Any] | None:
     return None
 
 
-def rows_version(opened: Opened) -> int:
-    """Return the number of the lake's newest manifest of rows, 0 of none."""
-    return max((entry.number for entry in opened.lake.entries("rows")), default=0)
+def rows_version(opened: Opened, known_at: datetime | None = None) -> int:
+    """Return the number of the lake's newest manifest of rows, or of the newest received by an instant; 0 of none."""
+    received = [
+        entry.number
+        for entry in opened.lake.entries("rows")
+        if known_at is None or datetime.fromisoformat(entry.about["received_at"]) <= known_at
+    ]
+    return max(received, default=0)
 
 
-def inputs_of(opened: Opened, read_lookups: bool) -> Inputs:
-    """Return what the engine's tables are built from; the lookups are files, read only if asked."""
-    ids = opened.store.ids.customers().rename_columns({"source_key": "customer_key"})
+def inputs_of(opened: Opened, read_lookups: bool, known_at: datetime | None = None) -> Inputs:
+    """Return what the engine's tables are built from, as known now or by an instant (naive UTC).
+
+    The lookups are files, read only if asked, and always as they are now.
+    """
+    ids, recorded_by = opened.store.ids, _recorded_by(known_at)
+    version = ids.version(recorded_by)
+    customers = ids.customers(None if known_at is None else version).rename_columns({"source_key": "customer_key"})
     lookups = (
         {name: read_lookup(form, opened.definitions) for name, form in opened.definitions.lookups.items()}
         if read_lookups
         else {}
     )
-    version = opened.store.ids.version()
-    return Inputs(opened.catalogue, opened.lake, rows_version(opened), ids, version, lookups)
+    return Inputs(opened.catalogue, opened.lake, rows_version(opened, known_at), customers, version, lookups)
 
 
-def _snapshot(opened: Opened, inputs: Inputs, as_of: datetime) -> Snapshot:
+def snapshot_of(
+    opened: Opened, inputs: Inputs, as_of: datetime, known_at: datetime | None = None, as_believed: bool = False
+) -> Snapshot:
+    """Return the snapshot of a run at an instant.
+
+    It publishes the distributions it compares with; `as_believed` takes the newest ones published by then instead.
+    """
     parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
-    digest = opened.definitions.digest
-    log, position = recorded(inputs.lake, as_of)
-    versions = (inputs.lake_version, inputs.identity_version)
-    return Snapshot(as_of, digest, parameters, *versions, memberships=log, history_position=position)
+    digest, versions = opened.definitions.digest, (inputs.lake_version, inputs.identity_version)
+    entries = opened.lake.entries("memberships")
+    known = max((e.number for e in entries if known_at is None or _recorded_at(e) <= known_at), default=0)
+    believed = newest(opened.lake, as_of, known) if as_believed else None
+    log, position = recorded(opened.lake, as_of, None if known_at is None else known)
+    return Snapshot(as_of, digest, parameters, *versions, believed, log, position, *facts_of(opened, known_at))
+
+
+def facts_of(opened: Opened, known_at: datetime | None = None) -> tuple[pa.Table, int]:
+    """Return what is said by hand, in the terms of what is declared, and the number of the newest of it."""
+    facts, recorded_by = opened.store.facts, _recorded_by(known_at)
+    return said(facts.valid(recorded_by), opened.catalogue), facts.version(recorded_by)
+
+
+def _definitions_then(opened: Opened, known_at: datetime | None) -> dict[str, str]:
+    """Return the hash of the definitions of the run that was recorded last by an instant, "" before the first."""
+    entries = [e for e in opened.lake.entries("memberships") if not e.about.get("backfill")]
+    hashes = [e.about["definitions_hash"] for e in entries if known_at is None or _recorded_at(e) <= known_at]
+    return {"definitions_then": hashes[-1] if hashes else ""}
+
+
+def _recorded_at(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry.about["recorded_at"])
+
+
+def _recorded_by(known_at: datetime | None) -> datetime | None:
+    return None if known_at is None else known_at.replace(tzinfo=UTC)
 
 
 def _silent(step: str, done: int, total: int) -> None:
