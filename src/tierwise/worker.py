@@ -234,6 +234,7 @@ def working_on() -> tuple[str, ...]:
     """Return the kinds of jobs a worker does; the definitions name the same ones.
 
     Example:
+        >>> from tierwise.definitions.schedules import JOB_KINDS
         >>> set(working_on()) == set(JOB_KINDS)
         True
     """

@@ -63,6 +63,7 @@ STREAM: Final = Case(
 #: Expression → what it says of customer 1; nothing follows anything for the others.
 SEQUENCES: Final[dict[str, bool]] = {
     'followed(s(t == "x"), s(t == "z"))': True,
+    "followed(s(1 == 2), s(False))": False,
     'followed(s(t == "z"), s(t == "x"), s(t == "y"))': True,  # d, e, g
     'followed(s(t == "y"), s(t == "z"), s(t == "y"), s(t == "x"))': False,
     "followed(s(), s(), s(), s(), s(), s(), s())": True,

@@ -91,6 +91,8 @@ def _rows_of(expr: Followed, step_rows: StepRows, stream: str) -> exp.Select:
     some = [mark for mark in marks.values() if mark != exp.false()]
     if exp.true() in some:
         return select
+    if not some:  # conditions that are false whatever the row
+        return select.where(exp.false(), copy=False)
     either = some[0].copy()
     for mark in some[1:]:
         either = exp.Or(this=either, expression=mark.copy())

@@ -18,7 +18,7 @@ from tierwise.errors import BadRequest, DefinitionsInvalid, Place, Problem, Tier
 
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.text(), st.dates(),
-    st.datetimes().map(lambda at: at.replace(fold=0)), st.datetimes(timezones=st.just(UTC)), st.decimals(allow_nan=False, allow_infinity=False),
+    *(st.datetimes(timezones=st.just(zone)).map(lambda at: at.replace(fold=0)) for zone in (None, UTC)), st.decimals(allow_nan=False, allow_infinity=False),
 )  # fmt: skip
 KEYS = st.one_of(st.text(), st.integers(), st.none(), st.just("$"))
 VALUES = st.recursive(
