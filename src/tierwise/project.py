@@ -33,6 +33,7 @@ from tierwise.store import SYSTEM, Actor, Decisions, Run, Store
 from tierwise.verbs.asking import Asking, lake_table
 from tierwise.verbs.opened import Opened, Rooms
 from tierwise.verbs.past import History, Past
+from tierwise.verbs.planning import Planning
 from tierwise.verbs.queueing import Queueing
 from tierwise.verbs.running import Running
 from tierwise.verbs.through import VerbsAtWork, offered
@@ -42,7 +43,7 @@ __all__ = ["GROUPS", "STAGES", "Project"]
 #: The stages of the river that exist, in its order.
 STAGES: Final = ("sources",)
 #: Every group of verbs; what is not in here the engine's owner does for nobody.
-GROUPS: Final[tuple[type, ...]] = (Asking, Running, Past)
+GROUPS: Final[tuple[type, ...]] = (Asking, Planning, Running, Past)
 
 
 class Project:
@@ -63,6 +64,7 @@ class Project:
         self._door = Door(folder / "engine", offered(GROUPS), works, clock, str(actor), command, version("tierwise"))
         self._opened = Opened(Rooms(folder), clock, actor, self._door)
         self._asking, self._running = Asking(self._opened), Running(self._opened)
+        self._planning = Planning(self._opened)
         self.jobs = Queueing(self._opened)
         self._past = Past(self._opened)
         self.history = History(self._past)
@@ -164,9 +166,47 @@ class Project:
         definitions = declaration.loaded[0]
         return problems if definitions is None else problems + check_sources(definitions)
 
-    def plan(self) -> dict[str, Any]:
-        """Return what a run would do: files to import, tables to build, passes over the streams."""
-        return self._asking.plan()
+    def plan(self, top: int = 20) -> dict[str, Any]:
+        """Return what a run would do, and who would move by what was edited since the newest recorded run.
+
+        Files to import, tables to build and passes over the streams; under ``edit`` for every tiering, segment and tag
+        that would have other answers how many customers go from where to where, at the last run's as_of on the state
+        it left, what they are worth, and the `top` of them who are worth most. Nothing is written.
+
+        Args:
+            top: how many of the customers concerned to name.
+        """
+        return self._planning.plan(top)
+
+    def concerned(self) -> pa.Table:
+        """Return every customer who would move by what was edited: id, key, value, ``NAME_was``, ``NAME_is``.
+
+        Raises:
+            UnknownName: when nothing has been recorded yet.
+            BadRequest: when the edit reads rows that have not been built.
+        """
+        return self._planning.concerned()
+
+    def diff(self) -> list[dict[str, Any]]:
+        """Return what is declared otherwise than at the newest recorded run: old and new text, and as sentences."""
+        return self._planning.diff()
+
+    def replay(self, name: str, months: int = 12, progress: Progress | None = None) -> dict[str, Any]:
+        """Return how large a tiering or segment was at past month ends, as declared then and as declared now.
+
+        With who is elsewhere (`flows`) and how many moved from one month end to the next under each. Nothing is
+        written.
+
+        Args:
+            name: a tiering or a segment.
+            months: how many month ends, up to the last run's as_of; at most 60.
+            progress: called with (step, done, total).
+
+        Raises:
+            UnknownName: when there is no such name, or nothing has been recorded yet.
+            BadRequest: when the months are too many, or the edit reads rows that have not been built.
+        """
+        return self._planning.replay(name, months, progress)
 
     # -- run --------------------------------------------------------------------------------------------------------
 
@@ -298,7 +338,13 @@ class Project:
 
     def export(self, table: str, to: Path) -> dict[str, Any]:
         """Write a table to a ``.csv``, ``.xlsx`` or ``.parquet`` file that no spreadsheet can be tricked by."""
-        rows = self.table(table)
+        return self._export(self.table(table), table, to)
+
+    def export_concerned(self, to: Path) -> dict[str, Any]:
+        """Write every customer who would move by what was edited to a file, as `export` does."""
+        return self._export(self.concerned(), "concerned", to)
+
+    def _export(self, rows: pa.Table, table: str, to: Path) -> dict[str, Any]:
         write_table(rows, to)
         path = to.resolve()
         self.store.exports.record(str(path), table, digest_of(path), self._opened.actor, self._opened.clock())

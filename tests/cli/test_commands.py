@@ -103,6 +103,29 @@ def test_from_files_to_tiers(tierwise: Answers) -> None:
     assert "unchanged" in tierwise("run")
 
 
+def test_an_edit_is_seen_before_it_is_run(tierwise: Answers, tmp_path: Path) -> None:
+    assert "there are no recorded results yet" in tierwise("plan")
+    tierwise("run")
+    assert "nothing is declared otherwise" in tierwise("diff")
+    assert "this edit moves nobody" in tierwise("plan")
+    edited = DEFINITIONS.replace("spend >= 100", "spend >= 10")
+    (tierwise.folder / "definitions/all.yaml").write_text(edited, encoding="utf-8")
+    said = tierwise("diff")
+    assert "- tiers.gold.rule: spend >= 100" in said and "Spend is at least 10" in said
+    planned = tierwise("plan", "--to", str(tmp_path / "who.csv"))
+    assert "this edit moves 1 customer, worth CNY 12 by Spend" in planned
+    assert ["member", "gold", "1", "12.00"] in [line.split() for line in planned.splitlines()]
+    assert "grade: member → gold" in planned and "1 customers written" in planned
+    with (tmp_path / "who.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["customer_key"], row["grade_is"]) for row in csv.DictReader(file)] == [("bob", "gold")]
+    assert "本次修改将使 1 位客户变动" in tierwise("plan", "--lang", "zh")
+    answer = tierwise.json("plan", "--top", "1")
+    assert isinstance(answer, dict) and answer["edit"]["value_moved"] == "12.00"
+    replayed = tierwise("plan", "--replay", "grade", "--months", "2")
+    assert "2026-01-31" in replayed and "gold 0, member 1" in replayed and "gold 1, member 0" in replayed
+    assert "one of the two" in tierwise("plan", "--replay", "grade", "--to", "x.csv", code=1)
+
+
 def test_json_of_every_command(tierwise: Answers) -> None:
     assert tierwise.json("check") == {"errors": 0, "problems": []}
     report = tierwise.json("run")

@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from tierwise.cli import asking, deciding, jobs, making, owning, past, people, running, storing
+from tierwise.cli import asking, deciding, jobs, making, owning, past, people, planning, running, storing
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     epilog="Everywhere: --project DIR, --json, --lang zh|en.",
 )
 making.register(app)
+planning.register(app)
 running.register(app)
 asking.register(app)
 jobs.register(app)

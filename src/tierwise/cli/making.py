@@ -1,8 +1,6 @@
-"""Making a project and looking over it before a run: init, check, plan."""
+"""Making a project and looking over it: init, check."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import typer
 
@@ -11,14 +9,13 @@ from tierwise.cli.context import CONTEXT
 from tierwise.errors import Problem
 from tierwise.packs import pack_names
 
-__all__ = ["check", "init", "plan", "register"]
+__all__ = ["check", "init", "register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(init)
     app.command()(check)
-    app.command()(plan)
 
 
 def init(
@@ -64,27 +61,3 @@ def _show(problem: Problem) -> None:
     context = CONTEXT.get()
     prefix = "" if problem.severity == "error" else context.word("警告 ", "warning ")
     context.say(f"{prefix}{problem}\n")
-
-
-def plan() -> None:
-    """Show what a run would do: files to import, tables to build, definitions that changed."""
-    context = CONTEXT.get()
-    with context.open() as project:
-        found = project.plan()
-    if context.json:
-        context.print_json(found)
-        return
-    context.say(f"as_of {found['as_of']}   definitions {found['definitions_hash']}")
-    context.rows(found["imports"], ["source", "file", "state"], {})
-    rebuilt: list[dict[str, Any]] = [row for row in found["streams"] if row["rebuild"]]
-    if rebuilt:
-        context.say()
-        context.rows(rebuilt, ["stream", "why"], {})
-    names = found["names"]
-    context.say()
-    context.say(
-        f"{names['tags']} tags, {names['tierings']} tierings, {names['segments']} segments: "
-        f"{found['aggregates']} aggregates in {found['stages']} stages, {found['distributions']} distributions"
-    )
-    if found["changed_definitions"]:
-        context.say(context.word("新的或改过的定义：", "new or changed: ") + ", ".join(found["changed_definitions"]))

@@ -280,6 +280,7 @@ class _Check:
         self.remembering()
         tags, segments, tierings = self.check_all(order, base)
         self.problems += forgetful(definitions, self.written)
+        self.worth(tags)
         warnings = [problem for problem in self.problems if problem.severity == "warning"]
         if len(warnings) < len(self.problems):
             return None, self.problems
@@ -557,6 +558,16 @@ class _Check:
                     break
             above.append((tier, rule.expr))
         return rules
+
+    def worth(self, tags: Mapping[str, Rule]) -> None:
+        """Refuse a ``value:`` that names no tag, or one that is no number."""
+        name = self.definitions.settings.value
+        rule = tags.get(name)
+        if name and name not in self.definitions.tags:
+            hint = near_name(name, self.definitions.tags) or "name a tag in money"
+            self.report("unknown-name", f"value: there is no tag `{name}`", "settings.value", hint)
+        elif rule is not None and rule.expr is not None and not rule.expr.kind.is_number:
+            self.report("kind", f"value: `{name}` is {rule.expr.kind}, not a number", "settings.value")
 
     # -- what depends on what ---------------------------------------------------------------------------------------
 

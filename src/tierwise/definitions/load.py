@@ -60,20 +60,24 @@ class Definitions:
         return tuple(dict.fromkeys(source.key_space for source in self.sources.values()))
 
     @property
-    def digest(self) -> str:
-        """Return the hash of what is declared; every answer names it. When something is run changes no answer."""
-        whole: dict[str, Any] = {
-            "settings": self.settings.model_dump(
-                mode="json", by_alias=True, exclude_defaults=True, exclude={"schedules"}
-            )
-        }
+    def written(self) -> dict[str, Any]:
+        """Return what is declared as JSON holds it, but what changes no answer (see `tierwise.definitions.written`)."""
+        settings = self.settings.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True, exclude={"schedules", "value"}
+        )
+        whole: dict[str, Any] = {"settings": settings}
         for section in ("sources", *_SECTIONS):
             forms: Mapping[str, BaseModel] = getattr(self, section)
             whole[section] = [
                 [name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)]
                 for name, form in forms.items()
             ]
-        return hashlib.sha256(json.dumps(whole, ensure_ascii=False).encode()).hexdigest()[:16]
+        return whole
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of what is declared; every answer names it. When something is run changes no answer."""
+        return hashlib.sha256(json.dumps(self.written, ensure_ascii=False).encode()).hexdigest()[:16]
 
     def place(self, path: str) -> Place:
         """Return where a path stands, or the nearest place above it."""

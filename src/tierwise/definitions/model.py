@@ -253,6 +253,7 @@ class Settings(Form):
 
     `as_of` is ``now``, ``latest row`` or an instant; `earliest` is the day before which a row's time is not believed;
     `schedules` says when a worker does something by itself: a kind of job and a cron line in the project's zone.
+    `value` names the tag that says what a customer is worth, for what is at stake when rules are edited.
     """
 
     name: str
@@ -263,6 +264,7 @@ class Settings(Form):
     store: str = "store/tierwise.db"
     as_of: str = "now"
     earliest: str = "2000-01-01"
+    value: str = ""
     schedules: Mapping[str, str] = Field(default_factory=dict)
 
     @field_validator("as_of", "earliest", mode="before")

@@ -25,13 +25,24 @@ from tierwise.engine.sql import col
 from tierwise.engine.standing import Standing
 from tierwise.lake import Lake
 
-__all__ = ["Completion", "definition_causes", "last_run"]
+__all__ = ["Completion", "definition_causes", "last_run", "recorded_declaration"]
 
 
 def last_run(lake: Lake) -> Mapping[str, Any]:
     """Return what the newest recorded run said of itself, or nothing; what was added for earlier instants is none."""
     entries = [entry.about for entry in lake.entries("memberships") if not entry.about.get("backfill")]
     return entries[-1] if entries else {}
+
+
+def recorded_declaration(lake: Lake, up_to: int | None = None) -> Mapping[str, Any] | None:
+    """Return what the newest recorded run was declared with, as `Definitions.written` gives it; nothing before one.
+
+    Args:
+        lake: where the log is.
+        up_to: the newest manifest that counts; all by default.
+    """
+    said = [entry.about["declared"] for entry in lake.entries("memberships", up_to) if "declared" in entry.about]
+    return said[-1] if said else None
 
 
 def definition_causes(catalogue: Catalogue, last: Mapping[str, Any]) -> dict[str, str]:
@@ -160,6 +171,8 @@ class Completion:
             "facts_version": snapshot.facts_version,
             "recorded_at": self.now.isoformat(),
         }
+        if recorded_declaration(lake) is None or last.get("definitions_hash") != digest:
+            about["declared"] = catalogue.definitions.written
         tables: dict[str, pa.Table] = {"memberships": log} if log.num_rows else {}
         if distributions:
             tables["distributions"] = to_rows(distributions)

@@ -5,7 +5,9 @@ Modules, in reading order:
 - `opened`   what of a project is open: definitions, lake, store and, for a verb at work, the engine
 - `through`  `reads` and `writes`: a method that is sent to the engine's owner when it is called elsewhere
 - `declared` the definitions, read again when their files change
-- `asking`   plan, show, table, evaluate, estimate, explain, sql
+- `edited`   both states of the definitions, and who moves between them
+- `planning` plan, concerned, diff, replay
+- `asking`   show, table, evaluate, estimate, explain, sql
 - `running`  run
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill

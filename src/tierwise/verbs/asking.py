@@ -1,4 +1,4 @@
-"""Asking: what a run would do, what the last one found, and why; nothing is changed by it."""
+"""Asking: what the last run found, and why; nothing is changed by it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,24 @@ from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
 from tierwise.engine import results
 from tierwise.engine.backends.duckdb.reader import select
 from tierwise.engine.build import source_of
-from tierwise.engine.cells import Cells
-from tierwise.engine.complete import definition_causes, last_run
+from tierwise.engine.complete import last_run
 from tierwise.engine.distributions import newest
 from tierwise.engine.estimate import estimate
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.explain import explain
 from tierwise.engine.history import recorded
-from tierwise.engine.run import RESULTS, stale_streams
+from tierwise.engine.run import RESULTS
 from tierwise.engine.snapshot import Snapshot, Spine
 from tierwise.engine.standing import STATE, Standing
 from tierwise.errors import BadRequest, UnknownName, near_name
 from tierwise.people.person import find_customer
 from tierwise.people.refused import with_originals
-from tierwise.sources.collect import pending
 from tierwise.store import Fact
 from tierwise.verbs.opened import Opened
-from tierwise.verbs.running import facts_of, inputs_of, rows_version
+from tierwise.verbs.running import facts_of, rows_version
 from tierwise.verbs.through import reads
 
-__all__ = ["Asking", "lake_table"]
+__all__ = ["Asking", "held", "lake_table"]
 
 _IN_LAKE: Final = ("memberships", "distributions")
 
@@ -46,34 +44,6 @@ class Asking:
         self.opened = opened
 
     @reads
-    def plan(self) -> dict[str, Any]:
-        """Return what a run would do: files to import, tables to build, passes over the streams."""
-        opened = self.opened
-        catalogue, definitions = opened.catalogue, opened.definitions
-        stale = dict(stale_streams(opened.engine, inputs_of(opened, read_lookups=False)))
-        cells = Cells(catalogue)
-        for name in (*catalogue.tags, *catalogue.tierings, *catalogue.segments):
-            cells.want_name(name)
-        imports = pending(definitions, opened.lake)
-        return {
-            "as_of": definitions.settings.as_of,
-            "definitions_hash": definitions.digest,
-            "changed_definitions": sorted(definition_causes(catalogue, last_run(opened.lake))),
-            "imports": [{"source": source, "file": file, "state": state} for source, file, state in imports],
-            "streams": [
-                {"stream": name, "rebuild": name in stale, "why": stale.get(name, "")} for name in catalogue.streams
-            ],
-            "aggregates": len(cells.aggregates),
-            "stages": cells.last_stage + 1,
-            "distributions": len(cells.populations),
-            "names": {
-                "tags": len(catalogue.tags),
-                "tierings": len(catalogue.tierings),
-                "segments": len(catalogue.segments),
-            },
-        }
-
-    @reads
     def show(self, what: str) -> pa.Table:
         """Return a table for people: ``tiers``, ``segments``, ``tags`` or ``tables``."""
         engine = self.opened.engine
@@ -82,7 +52,7 @@ class Asking:
         tables = {"tiers": results.tiers_table, "segments": results.segments_table, "tags": results.tags_table}
         if what not in tables:
             raise UnknownName(f"there is no table of {what!r}", near_name(what, [*tables, "runs", "tables"]))
-        standing = self._standing()
+        standing = self.standing()
         state = "fresh" if self._is_fresh(standing) else "stale"
         return tables[what](engine, self._current(), RESULTS, {"as_of": standing.as_of, "state": state})
 
@@ -107,24 +77,24 @@ class Asking:
             known = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
             if name not in known:
                 raise UnknownName(f"there is no tag, tiering or segment `{name}`", near_name(name, known))
-        standing = self._standing()
-        snapshot = self._snapshot(standing, as_of or standing.as_of, published=kind == "moments")
+        standing = self.standing()
+        snapshot = self.snapshot(standing, as_of or standing.as_of, published=kind == "moments")
         return self._evaluator(snapshot).evaluate(Spine(kind, as_of, table), names)
 
     @reads
     def estimate(self, expression: str) -> dict[str, Any]:
         """Count the customers for whom a condition holds at the last run's as_of, condition by condition."""
-        standing = self._standing()
+        standing = self.standing()
         fresh, catalogue = self._is_fresh(standing), self.opened.catalogue
-        evaluator = self._evaluator(self._snapshot(standing, standing.as_of, published=fresh))
-        return estimate(evaluator, catalogue, expression, (RESULTS, _held(catalogue)) if fresh else None)
+        evaluator = self._evaluator(self.snapshot(standing, standing.as_of, published=fresh))
+        return estimate(evaluator, catalogue, expression, (RESULTS, held(catalogue)) if fresh else None)
 
     @reads
     def explain(self, customer: str) -> dict[str, Any]:
         """Say why one customer is in their tiers, what would move them up, and when time alone would move them."""
         customer_id = self._customer(customer)
-        standing = self._standing()
-        snapshot = self._snapshot(standing, standing.as_of, published=self._is_fresh(standing))
+        standing = self.standing()
+        snapshot = self.snapshot(standing, standing.as_of, published=self._is_fresh(standing))
         keys = exp.select("customer_key").from_("known_customers").where(exp.column("customer_id").eq(customer_id))
         key = self.opened.engine.rows(keys)
         evaluator = self._evaluator(snapshot)
@@ -142,7 +112,12 @@ class Asking:
 
     # -- what is asked about ----------------------------------------------------------------------------------------
 
-    def _standing(self) -> Standing:
+    def standing(self) -> Standing:
+        """Return which run the results are of.
+
+        Raises:
+            UnknownName: when there are none yet.
+        """
         found = Standing.of(self.opened.engine)
         if found is None:
             raise UnknownName("there are no results yet", "run `tierwise run` first")
@@ -164,7 +139,7 @@ class Asking:
             )
         return catalogue
 
-    def _snapshot(self, standing: Standing, as_of: datetime, published: bool) -> Snapshot:
+    def snapshot(self, standing: Standing, as_of: datetime, published: bool) -> Snapshot:
         """Return the snapshot of the tables as they stand, with the distributions published by then or none."""
         opened = self.opened
         parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
@@ -215,7 +190,7 @@ def _fact_row(fact: Fact) -> dict[str, Any]:
     return {**said, "by": str(fact.actor), "since": fact.valid_from, "until": fact.valid_until}
 
 
-def _held(catalogue: Catalogue) -> dict[str, Kind]:
+def held(catalogue: Catalogue) -> dict[str, Kind]:
     """Return the names the results hold, with their kinds."""
     tags = {name: rule.expr.kind for name, rule in catalogue.tags.items() if rule.expr is not None}
     return tags | dict.fromkeys(catalogue.tierings, TEXT) | dict.fromkeys(catalogue.segments, BOOLEAN)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
 from tierwise.engine.by_hand import said
@@ -155,10 +156,12 @@ def snapshot_of(
     return Snapshot(as_of, digest, parameters, *versions, believed, log, position, *facts_of(opened, known_at))
 
 
-def facts_of(opened: Opened, known_at: datetime | None = None) -> tuple[pa.Table, int]:
+def facts_of(
+    opened: Opened, known_at: datetime | None = None, catalogue: Catalogue | None = None
+) -> tuple[pa.Table, int]:
     """Return what is said by hand, in the terms of what is declared, and the number of the newest of it."""
     facts, recorded_by = opened.store.facts, _recorded_by(known_at)
-    return said(facts.valid(recorded_by), opened.catalogue), facts.version(recorded_by)
+    return said(facts.valid(recorded_by), catalogue or opened.catalogue), facts.version(recorded_by)
 
 
 def _definitions_then(opened: Opened, known_at: datetime | None) -> dict[str, str]:
