@@ -218,6 +218,7 @@ class Project:
         *,
         known_at: datetime | str | None = None,
         as_believed: bool = False,
+        as_declared: bool = False,
         wait: bool = True,
         waiting: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
@@ -231,9 +232,12 @@ class Project:
             progress: called with (step, done, total).
             import_sources: whether to read the sources first.
             known_at: answer with the rows, identities and facts by hand that were known at this instant; nothing is
-                imported and no change recorded. The definitions are those of now; the report says which they were.
+                imported and no change recorded. The definitions are those of now, unless `as_declared`; the report
+                says which they were.
             as_believed: compare with the distributions that were published by then, instead of those of `as_of`; no
                 change is recorded.
+            as_declared: go by the definitions of the newest run that was recorded (by `known_at`) instead of those of
+                now; nothing is imported and no change recorded.
             wait: whether to wait for another run that is at work.
             waiting: called with a sentence that says who is waited for.
 
@@ -244,7 +248,7 @@ class Project:
             ProjectBusy: when another run is at work and `wait` is false.
         """
         self.people.finish()
-        return self._running.run(as_of, import_sources, progress, waiting, wait, known_at, as_believed)
+        return self._running.run(as_of, import_sources, progress, waiting, wait, known_at, as_believed, as_declared)
 
     def backfill(
         self,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.projects import NOW, ORDERS, Brand, csv
+from tierwise.errors import BadRequest
 
 HEAD = "id,customer,time,amount"
 FIRST = ("1,a,2026-05-20,200", "2,b,2026-05-20,50")
@@ -77,3 +78,23 @@ def test_as_it_was_believed(shop: Brand) -> None:
 def test_nothing_is_imported_of_another_time(shop: Brand) -> None:
     shop.write({"data/orders.csv": csv(HEAD, *FIRST, "5,d,2026-05-21,1")})
     assert shop.run(3, as_of=NOW, known_at="2026-06-01 12:00")["imports"] == []
+
+
+def test_an_old_number_again_after_the_rules_were_edited(shop: Brand) -> None:
+    with shop.open() as project:
+        first = min(project.store.runs.list(), key=lambda run: run.run_id)
+    text = (shop.folder / "definitions/t.yaml").read_text(encoding="utf-8")
+    shop.write({"definitions/t.yaml": "tags: {n: count(orders)}\n"})
+    shop.run(3)
+    written = len(shop.rows("memberships"))
+    report = shop.run(4, as_of=NOW, known_at="2026-06-01 12:00", as_declared=True)
+    assert answers(shop) == [("a", "best", False), ("b", "rest", False)]
+    assert (report["snapshot_id"], report["recorded"]) == (first.snapshot_id, False)
+    assert report["definitions_then"] == report["definitions_hash"]
+    shop.write({"data/orders.csv": csv(HEAD, *FIRST, "5,d,2026-05-21,1")})
+    assert shop.run(4, as_declared=True)["imports"] == [], "what is declared may have had other sources"
+    assert "value" not in shop.rows("customers")[0] and len(shop.rows("memberships")) == written
+    with pytest.raises(BadRequest, match="no run had been recorded by then"):
+        shop.run(4, known_at="2026-05-01", as_declared=True)
+    shop.write({"definitions/t.yaml": text})
+    assert "value" in shop.run(5)["tierings"]

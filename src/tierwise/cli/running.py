@@ -25,6 +25,9 @@ def run(
     as_believed: bool = typer.Option(
         False, "--as-believed", help="Compare with the distributions published by then; nothing is recorded."
     ),
+    as_declared: bool = typer.Option(
+        False, "--as-declared", help="Go by the definitions recorded last (by --known-at); nothing is recorded."
+    ),
     no_import: bool = typer.Option(False, "--no-import", help="Compute from what the lake has; read no file."),
     no_wait: bool = typer.Option(False, "--no-wait", help="Refuse instead of waiting for another run."),
 ) -> None:
@@ -42,6 +45,7 @@ def run(
             not no_import,
             known_at=known_at or None,
             as_believed=as_believed,
+            as_declared=as_declared,
             wait=not no_wait,
             waiting=context.tell,
         )

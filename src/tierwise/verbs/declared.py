@@ -10,10 +10,13 @@ from pathlib import Path
 
 from tierwise.definitions.check import Catalogue, check
 from tierwise.definitions.load import SETTINGS_FILE, Definitions, load
+from tierwise.definitions.written import read_back
+from tierwise.engine.complete import recorded_declaration
 from tierwise.errors import DefinitionsInvalid, Problem, SourceUnreadable
+from tierwise.lake import Lake
 from tierwise.sources.lookups import lookup_columns
 
-__all__ = ["Declaration", "Declared"]
+__all__ = ["Declaration", "Declared", "declared_then"]
 
 _State = list[tuple[str, tuple[int, int, int] | None]]
 
@@ -99,6 +102,12 @@ class Declared:
         for room in ("sources", "definitions"):
             paths += sorted(self.folder.glob(f"{room}/**/*.y*ml"))
         return [(str(path), _stamp(path)) for path in paths]
+
+
+def declared_then(lake: Lake, folder: Path, up_to: int | None = None) -> Declaration | None:
+    """Return what the newest recorded run was declared with, up to a manifest of the lake; nothing before one."""
+    written = recorded_declaration(lake, up_to)
+    return None if written is None else Declaration(folder, read_back(written, folder))
 
 
 def _lookups(declaration: Declaration) -> _State:

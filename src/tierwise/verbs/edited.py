@@ -15,10 +15,8 @@ from tierwise.definitions.differences import Difference, differences
 from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.typed import SegmentOf, TagOf, TierOf, walk_typed
 from tierwise.definitions.worth import value_tag
-from tierwise.definitions.written import read_back
 from tierwise.engine.build import RECORDS, source_of, stream_table
 from tierwise.engine.cells import Cells, named_cell
-from tierwise.engine.complete import recorded_declaration
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.moving import Compared, Moves
 from tierwise.engine.run import RESULTS
@@ -27,7 +25,7 @@ from tierwise.engine.sql import col
 from tierwise.engine.standing import Standing
 from tierwise.errors import DefinitionsInvalid
 from tierwise.verbs.asking import held
-from tierwise.verbs.declared import Declaration
+from tierwise.verbs.declared import declared_then
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.running import facts_of
 
@@ -38,12 +36,9 @@ _BEFORE, _AFTER, _BASE = "before$", "after$", "base$"
 
 def declared_before(opened: Opened) -> Catalogue | None:
     """Return the checked definitions of the newest recorded run; nothing before one, or when they are now refused."""
-    written = recorded_declaration(opened.lake)
-    if written is None:
-        return None
-    definitions, problems = read_back(written, opened.folder)
+    found = declared_then(opened.lake, opened.folder)
     try:
-        return Declaration(opened.folder, (definitions, problems)).catalogue
+        return None if found is None else found.catalogue
     except DefinitionsInvalid:
         return None
 

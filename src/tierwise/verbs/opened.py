@@ -113,6 +113,11 @@ class Opened:
             self._declaration = current
         return current
 
+    def go_by(self, declaration: Declaration) -> None:
+        """Let this verb at work go by another declaration than that of now."""
+        assert self.at_work, "what is declared now holds for everybody else"
+        self._declaration = declaration
+
     @property
     def definitions(self) -> Definitions:
         """Return the definitions.

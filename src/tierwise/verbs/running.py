@@ -17,11 +17,12 @@ from tierwise.engine.distributions import newest
 from tierwise.engine.history import recorded
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
-from tierwise.errors import EngineRefused, TierwiseError
+from tierwise.errors import BadRequest, EngineRefused, TierwiseError
 from tierwise.lake import Entry
 from tierwise.sources.collect import import_sources as collect
 from tierwise.sources.lookups import read_lookup
 from tierwise.store import Store
+from tierwise.verbs.declared import Declaration, declared_then
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.through import repeats
 
@@ -44,13 +45,16 @@ class Running:
         wait: bool = True,
         known_at: datetime | str | None = None,
         as_believed: bool = False,
+        as_declared: bool = False,
     ) -> dict[str, Any]:
         """Import what is new, compute everything for everyone, record who moved; return the report."""
         opened, show = self.opened, progress or _silent
         now = opened.now()
-        definitions, _ = opened.definitions, opened.catalogue
         asked = self._instant(as_of, now) if as_of is not None else None
         known = self._instant(known_at, now) if known_at is not None else None
+        if as_declared:
+            opened.go_by(_declared_by(opened, known))
+        definitions, _ = opened.definitions, opened.catalogue
         runs, digest = opened.store.runs, definitions.digest
         opened.rooms.end_dead_runs(opened.store, opened.clock())
         request = opened.request
@@ -65,14 +69,14 @@ class Running:
             if request is not None:
                 runs.step(run_id, "asked", {"key": request.key})
             imports = []
-            if import_sources and known is None:
+            if import_sources and known is None and not as_declared:
                 imports = collect(definitions, opened.lake, opened.quarantine, opened.store, now, show)
 
             def noted(step: str, seconds: float) -> None:
                 runs.step(run_id, step, {"seconds": seconds})
 
             inputs = inputs_of(opened, read_lookups=True, known_at=known)
-            of_now = known is None and not as_believed
+            of_now = known is None and not as_believed and not as_declared
             completion = Completion(opened.engine, inputs, run_id, now, noted, show, of_now)
             report = completion.run(
                 lambda: asked or self._instant(definitions.settings.as_of, now),
@@ -162,6 +166,16 @@ def facts_of(
     """Return what is said by hand, in the terms of what is declared, and the number of the newest of it."""
     facts, recorded_by = opened.store.facts, _recorded_by(known_at)
     return said(facts.valid(recorded_by), catalogue or opened.catalogue), facts.version(recorded_by)
+
+
+def _declared_by(opened: Opened, known_at: datetime | None) -> Declaration:
+    """Return what the run was declared with that was recorded last by an instant."""
+    entries = opened.lake.entries("memberships")
+    known = [e.number for e in entries if known_at is None or _recorded_at(e) <= known_at]
+    found = declared_then(opened.lake, opened.folder, max(known, default=0))
+    if found is None:
+        raise BadRequest("no run had been recorded by then", "leave --as-declared out, or name a later --known-at")
+    return found
 
 
 def _definitions_then(opened: Opened, known_at: datetime | None) -> dict[str, str]:
