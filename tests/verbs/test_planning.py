@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import tierwise
-from tests.projects import NOW, ORDERS, Brand, csv, said
+from tests.projects import NOW, ORDERS, RECORDS, Brand, csv, said
 from tierwise.errors import BadRequest, TierwiseError, UnknownName
 from tierwise.project import Project
 
@@ -223,6 +223,24 @@ def _told(project: Project, name: str, as_of: datetime) -> dict[int, str]:
     return {
         row["customer_id"]: row[name] if isinstance(row[name], str) else "in" if row[name] else "out" for row in rows
     }
+
+
+def test_an_edit_that_reads_attributes_and_other_customers(tmp_path: Path) -> None:
+    """What is evaluated starts from the results, which hold neither."""
+    brand = Brand(tmp_path, {"sources/orders.yaml": ORDERS, "sources/people.yaml": RECORDS})
+    brand.write({"data/orders.csv": csv(HEAD, *ROWS), "data/customers.csv": csv("id,city", "a,x", "b,x", "c,y")})
+    rules = "tags: {spend: sum(orders.kept_amount)}\nsegments: {near: 'city == \"x\"', rich: 'spend > 100'}\n"
+    brand.write({"definitions/all.yaml": rules})
+    brand.run()
+    with brand.open() as project:
+        assert project.estimate('city == "x" and spend > 190')["count"] == 1
+    edited = rules.replace('city == "x"', 'city == "y"').replace("spend > 100", "in_top(spend, percent=20, by=city)")
+    brand.write({"definitions/all.yaml": edited})
+    with brand.open() as project:
+        names, report = named(project.plan()), project.run()
+    for name in ("near", "rich"):
+        assert names[name]["sizes_after"]["in"] == report["segments"][name]
+    assert names["near"]["customers"] == 3
 
 
 def test_a_replay_of_what_is_not_there_or_without_end(shop: Brand) -> None:

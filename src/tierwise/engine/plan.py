@@ -323,7 +323,7 @@ class Compiler:
         """Return the columns of a stage's table that are read later: by later stages, or as the answer."""
         leaves = [leaf for leaf in self.cells.reads_after(stage) if not isinstance(leaf, BucketOf)]  # of the id alone
         read = [self.column_of(leaf) for leaf in leaves]
-        known = self.cells.stage_of
+        known = self.cells.stage_of | dict.fromkeys(self.cells.attributes.values(), 0)
         overruled = [by_rule(name) for name in sorted(self.by_hand) if known[name] <= stage]
         return overruled + list(dict.fromkeys(name for name in (*wanted, *read) if known.get(name, -1) <= stage))
 
