@@ -25,6 +25,7 @@ from tierwise.engine.standing import Standing
 from tierwise.errors import BadRequest, UnknownName, near_name
 from tierwise.sources.collect import pending
 from tierwise.verbs.asking import Asking
+from tierwise.verbs.declared import declared_then
 from tierwise.verbs.edited import Edit, compared_of, declared_before
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.running import inputs_of
@@ -136,7 +137,9 @@ class Planning:
     def _edit(self, top: int) -> dict[str, Any]:
         standing, old = Standing.of(self.opened.engine), declared_before(self.opened)
         if standing is None or old is None:
-            return {"compared": False, "why_not": "there are no recorded results yet"}
+            refused = standing is not None and declared_then(self.opened.lake, self.opened.folder) is not None
+            none_yet, unread = "there are no recorded results yet", "this version refuses what was declared last"
+            return {"compared": False, "why_not": unread if refused else none_yet}
         edit = self._between(old, standing)
         compared = compared_of(edit.differences)
         about = {
