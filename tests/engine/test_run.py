@@ -110,7 +110,9 @@ def test_progress_names_every_step(shop: Brand) -> None:
     steps: list[tuple[str, int, int]] = []
     shop.write({"data/orders.csv": csv(HEAD, *FIRST, *LATER)})
     shop.run(1, progress=lambda *step: steps.append(step))
-    assert steps[:4] == [
+    counted = ("import orders: orders.csv, 5 rows", 1, 3)  # on the way, what has been read so far
+    assert counted in steps
+    assert [step for step in steps if not step[0].endswith(" rows")][:4] == [
         ("run 2", 0, 1),
         ("import events: events.csv", 0, 3),
         ("import orders: orders.csv", 1, 3),
