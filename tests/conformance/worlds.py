@@ -36,6 +36,7 @@ __all__ = [
     "catalogue_of",
     "differences",
     "engine_of",
+    "log_of",
     "reference_of",
     "row",
     "spines",
@@ -235,7 +236,7 @@ def _table(rows: Mapping[int, Sequence[Row]], columns: Sequence[Any]) -> pa.Tabl
     return pa.Table.from_pylist(listed, schema=pa.schema({**_SYSTEM, **own}))
 
 
-def _log(case: Case, folder: Path) -> tuple[str, ...]:
+def log_of(case: Case, folder: Path) -> tuple[str, ...]:
     """Write the membership log of a case as a run does; return its files."""
     rows = [
         {"seq": c.seq, "customer_id": customer, "kind": c.kind, "name": c.name, "was": c.was, "is": c.into, "at": c.at, "cause": c.cause}
@@ -257,7 +258,7 @@ def spines(
 ) -> dict[str, list[dict[str, Any]]]:
     """The engine's answers for everyone, for some customers, and for moments with what was published for everyone."""
     with tempfile.TemporaryDirectory() as folder:
-        return _spines(case, catalogue, engine, names, _log(case, Path(folder)))
+        return _spines(case, catalogue, engine, names, log_of(case, Path(folder)))
 
 
 def _spines(

@@ -40,7 +40,7 @@ from tierwise.engine.rows import StreamRows, row_column, window_start
 from tierwise.engine.sequences import StepRows, sequence
 from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, text, when
 
-__all__ = ["Compiler", "Source"]
+__all__ = ["Compiler", "Joins", "Source"]
 
 #: Windows of at most so many days share a pass; longer ones read all time.
 _BUCKETS: Final = (35, 100, 400)
@@ -57,14 +57,15 @@ class Source:
 
 
 @dataclass
-class _Joins:
-    """Joins that the expressions of one SELECT turned out to need: lookups, and rows that are part of a row."""
+class Joins:
+    """The joins that the expressions of one SELECT turned out to need: lookups, and rows that are part of a row."""
 
     source: Source
     found: list[tuple[str, exp.Expression, str]] = field(default_factory=list)
     parts: dict[str, tuple[RelatedOf, exp.Select, exp.Expression]] = field(default_factory=dict)
 
     def lookup(self, table: str, key: exp.Expression, column: str, kind: Kind) -> exp.Expression:
+        """Return a column of a lookup's row with this key."""
         for name, known, alias in self.found:
             if name == table and known == key:
                 return col(column, alias)
@@ -88,6 +89,7 @@ class _Joins:
         return bool(self.found or self.parts)
 
     def add_to(self, select: exp.Select) -> exp.Select:
+        """Join what was found to a SELECT."""
         for alias, (_, rows, on) in self.parts.items():
             select = select.join(rows.copy().subquery(alias, copy=False), on=on.copy(), join_type="left", copy=False)
         for name, key, alias in self.found:
@@ -118,7 +120,7 @@ class Compiler:
         self.spine_limits = spine_limits or clock.fixed is None
         self.by_hand: frozenset[str] = frozenset()
 
-    def emitter(self, alias: str, joins: _Joins, stream: str = "", before: str = "", joined: bool = True) -> Emitter:
+    def emitter(self, alias: str, joins: Joins, stream: str = "", before: str = "", joined: bool = True) -> Emitter:
         """Return an emitter whose customer-level cells are columns of `alias`, whose row is that of `stream`.
 
         Args:
@@ -155,7 +157,7 @@ class Compiler:
 
     def parts_of_rows(self, expr: RelatedOf, joined: bool, before: str) -> exp.Select:
         """Return (key, key_space, the column, answer) of an aggregate for each row that its rows are part of."""
-        joins = _Joins(self.source)
+        joins = Joins(self.source)
         rows = self.rows(expr.rows.stream, joined, joins, before)
         answer = INLINE[expr.rows.function](expr.rows, rows, all_of(rows.conditions(expr.rows)))
         keys = [rows.key, col("key_space", "r"), col(expr.by, "r")]
@@ -214,7 +216,7 @@ class Compiler:
         days = (self.clock.fixed - start) / timedelta(days=1)
         return next((bucket for bucket in _BUCKETS if days <= bucket), None)
 
-    def rows(self, stream: str, joined: bool, joins: _Joins, before: str) -> StreamRows:
+    def rows(self, stream: str, joined: bool, joins: Joins, before: str) -> StreamRows:
         """Return how a pass writes the rows of a stream."""
         key = col(KEY, "s") if joined else col("customer_id", "r")
         return StreamRows(self.cells.catalogue.streams[stream], self.emitter("s", joins, stream, before, joined), key)
@@ -234,7 +236,7 @@ class Compiler:
         self, stream: str, bucket: int | None, joined: bool, members: Sequence[tuple[Aggregate, str]], before: str
     ) -> exp.Select:
         """Return the pass that many aggregates share."""
-        joins = _Joins(self.source)
+        joins = Joins(self.source)
         rows = self.rows(stream, joined, joins, before)
         select = self.from_stream(self.source.streams[stream], joined, before)
         select = select.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
@@ -252,7 +254,7 @@ class Compiler:
 
     def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
         """Return the pass of an aggregate that needs one of its own."""
-        joins = _Joins(self.source)
+        joins = Joins(self.source)
         rows = self.rows(expr.stream, joined, joins, before)
         base = self.from_stream(self.source.streams[expr.stream], joined, before)
         base = base.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
@@ -269,10 +271,10 @@ class Compiler:
         joined = self.spine_limits or any(True for _ in customer_reads(expr))
         if isinstance(expr, HistoryOf):
             return self.history(expr, cell, before)
-        needed: dict[str, _Joins] = {}
+        needed: dict[str, Joins] = {}
 
         def read(stream: str) -> StepRows:
-            joins = needed.setdefault(stream, _Joins(self.source))
+            joins = needed.setdefault(stream, Joins(self.source))
             rows = self.rows(stream, joined, joins, before)
             source = self.from_stream(self.source.streams[stream], joined, before)
             source = source.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
@@ -293,7 +295,7 @@ class Compiler:
             key = col(KEY, "s")
             on = equals(col("customer_id", "s"), col("customer_id", "r"))
             log = log.join(exp.to_table(before).as_("s", copy=False), on=on, copy=False)
-        clock = self.emitter("s", _Joins(self.source)).clock
+        clock = self.emitter("s", Joins(self.source)).clock
         select = history(expr, LogRows(log, key, clock))
         return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
             select.subquery("o", copy=False), copy=False
@@ -385,7 +387,7 @@ class Compiler:
 
     def layer(self, named: Sequence[Named], inner: exp.Select) -> exp.Select:
         """Return the SELECT that adds one layer of named cells."""
-        joins = _Joins(self.source)
+        joins = Joins(self.source)
         emitter = self.emitter("t", joins)
         select = exp.select("t.*", copy=False).from_(inner.subquery("t", copy=False), copy=False)
         overruled = [cell for cell in named if cell.name in self.by_hand]
@@ -412,7 +414,7 @@ class Compiler:
 
     def grouped(self, node: GroupOf, table: str) -> exp.Select:
         """Return ``SELECT key, x, by_value`` of a function over groups, over a stage's table."""
-        joins = _Joins(self.source)
+        joins = Joins(self.source)
         emitter = self.emitter("t", joins)
         x = null() if node.x is None else emitter.stored(node.x)
         select = exp.select(
@@ -427,7 +429,7 @@ class Compiler:
 
     def measured(self, node: Population, table: str) -> exp.Select:
         """Return ``SELECT key, x, plain, by_value, inside`` of a population function over a stage's table."""
-        joins = _Joins(self.source)
+        joins = Joins(self.source)
         emitter = self.emitter("t", joins)
         x = emitter.value(node.x)
         inside = emitter.certain(node.among) if node.among is not None else exp.true()

@@ -39,7 +39,8 @@ class Function:
 
     `result` is a kind, or ``same`` (that of its first value), ``list`` (a list of that) or ``tier``.
     `of_nothing` is what it gives when no row qualifies: a value, or None for missing.
-    `boundary` says how time alone can change the answer: none, window, threshold, calendar or daily.
+    `boundary` says how time alone can change the answer: none, window (a row crosses an edge of its window), threshold
+    (at any moment), calendar (when a day, a period or an anniversary comes) or daily (at every local midnight).
     """
 
     name: str
@@ -85,9 +86,10 @@ def _over_stream(
     en: str,
     of_nothing: int | bool | None,
     about: str,
+    boundary: str = "window",
 ) -> Function:
     return Function(
-        name, "stream", params + STREAM_OPTIONS, result, MappingProxyType({"zh": zh, "en": en}), of_nothing, "window",
+        name, "stream", params + STREAM_OPTIONS, result, MappingProxyType({"zh": zh, "en": en}), of_nothing, boundary,
         about=about,
     )  # fmt: skip
 
@@ -132,12 +134,12 @@ _ALL: Final = (
     _over_stream("last", (_COLUMN,), "same", "最近一次{stream}的{column}", "{column} of the last {row}", None, "The latest value that is not missing."),
     _over_stream("nth", (_COLUMN, Param("n", "integer")), "same", "第{n}次{stream}的{column}", "{column} of the {n} {row}", None, "The n-th value that is not missing, in time order."),
     _over_stream("top", (_COLUMN, Param("by", "aggregate", required=False, keyword=True), Param("n", "integer", required=False, keyword=True)), "same", "{stream}中最多的{column}", "most common {column} in {stream}", None, "The value with the largest `by` (default: most rows); `n=` above 1 gives the list of the first n."),
-    _over_stream("score", (_STREAM, Param("half_life", "duration", keyword=True)), FLOAT, "{stream}热度（半衰期{half_life}）", "score of {stream} with a half-life of {half_life}", 0, "Sum of 0.5 ^ (age of the row / half_life)."),
-    _over_stream("streak", (_STREAM, Param("every", "duration", keyword=True)), INTEGER, "连续有{stream}的期数（每期{every}）", "number of periods of {every} in a row with {stream}", 0, "Consecutive calendar periods (1d, 1w, 1mo, 1y) with a row; an empty current one does not break it."),
+    _over_stream("score", (_STREAM, Param("half_life", "duration", keyword=True)), FLOAT, "{stream}热度（半衰期{half_life}）", "score of {stream} with a half-life of {half_life}", 0, "Sum of 0.5 ^ (age of the row / half_life).", "threshold"),
+    _over_stream("streak", (_STREAM, Param("every", "duration", keyword=True)), INTEGER, "连续有{stream}的期数（每期{every}）", "number of periods of {every} in a row with {stream}", 0, "Consecutive calendar periods (1d, 1w, 1mo, 1y) with a row; an empty current one does not break it.", "calendar"),
     _over_stream("avg_gap", (_STREAM,), FLOAT, "{stream}平均间隔天数", "average days between {stream}", None, "Average gap between neighbouring rows, in days."),
     _over_stream("min_gap", (_STREAM,), FLOAT, "{stream}最短间隔天数", "shortest gap in days between {stream}", None, "Smallest gap between neighbouring rows, in days."),
     _over_stream("max_gap", (_STREAM,), FLOAT, "{stream}最长间隔天数", "longest gap in days between {stream}", None, "Largest gap between neighbouring rows, in days."),
-    _over_stream("periods", (_STREAM, Param("every", "duration", keyword=True), Param("n", "integer", keyword=True)), INTEGER, "近{n}期中有{stream}的期数（每期{every}）", "number of the last {n} periods of {every} with {stream}", 0, "In how many of the last n calendar periods (1d, 1w, 1mo, 3mo, 1y), the current one included, there is a row."),
+    _over_stream("periods", (_STREAM, Param("every", "duration", keyword=True), Param("n", "integer", keyword=True)), INTEGER, "近{n}期中有{stream}的期数（每期{every}）", "number of the last {n} periods of {every} with {stream}", 0, "In how many of the last n calendar periods (1d, 1w, 1mo, 3mo, 1y), the current one included, there is a row.", "calendar"),
     Function("time_avg", "stream", (_COLUMN, *(option for option in STREAM_OPTIONS if option.name != "latest")), FLOAT, MappingProxyType({"zh": "{stream}的{column}按时间加权的平均值", "en": "time-weighted average {column} of {stream}"}), boundary="threshold", about="The average over time of a value that holds until the next row; what was before the first row is left out."),
     # order of things
     Function("followed", "sequence", (Param("step", "step", many=True), Param("within", "duration", required=False, keyword=True), Param("gap", "duration", required=False, keyword=True), Param("same", "column", required=False, keyword=True), Param("without", "step", required=False, keyword=True)), BOOLEAN, MappingProxyType({"zh": "依次有{step}", "en": "has {step}"}), False, "window", about="Whether rows of the steps follow each other in time: `within=` from first to last, `gap=` between neighbours, `same=` one value of a column in all of them, `without=` a row that must not come."),
