@@ -290,6 +290,38 @@ class Project:
         find = partial(find_customer, opened.store, key_spaces=opened.definitions.key_spaces)
         return Decisions(opened.store.facts, opened.catalogue, find, read, at, opened.actor)
 
+    def refresh(
+        self,
+        as_of: datetime | str | None = None,
+        publish: bool = False,
+        progress: Progress | None = None,
+        import_sources: bool = True,
+        *,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Import what is new, compute only the customers it or time touches, record who moved; return the report.
+
+        The results are those of a run at the same instant that compares with the same published distributions: the
+        newest ones, or those of now with `publish`. Everyone is computed where that is needed, and the report says why.
+
+        Args:
+            as_of: the instant of the answers, not before the newest results; by default what ``tierwise.yaml`` says.
+            publish: whether to publish the distributions anew.
+            progress: called with (step, done, total).
+            import_sources: whether to read the sources first.
+            wait: whether to wait for another run that is at work.
+            waiting: called with a sentence that says who is waited for.
+
+        Raises:
+            DefinitionsInvalid: when something declared is wrong.
+            SourceUnreadable: when a file cannot be read.
+            BadRequest: when `as_of` cannot be understood, or is before the newest results.
+            ProjectBusy: when another run is at work and `wait` is false.
+        """
+        self.people.finish()
+        return self._running.refresh(as_of, import_sources, publish, progress, waiting, wait)
+
     # -- asking -----------------------------------------------------------------------------------------------------
 
     def show(self, what: str) -> pa.Table:

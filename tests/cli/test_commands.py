@@ -103,6 +103,17 @@ def test_from_files_to_tiers(tierwise: Answers) -> None:
     assert "unchanged" in tierwise("run")
 
 
+def test_a_refresh_says_whom_it_computed(tierwise: Answers) -> None:
+    assert "everyone was computed: there are no results yet" in tierwise("refresh", "--as-of", "2026-02-04")
+    path = tierwise.folder / "data/orders.csv"
+    path.write_text(ROWS + "6,bob,2026-02-04 10:00,90.00\n", encoding="utf-8")
+    tierwise("refresh", "--as-of", "2026-02-05")
+    assert tierwise.json("show", "tiers")[0]["customers"] == 2  # type: ignore[index]
+    assert "0 customers were computed" in tierwise("refresh", "--as-of", "2026-02-06")
+    assert "重新计算了 0 位客户" in tierwise("refresh", "--as-of", "2026-02-07", "--lang", "zh")
+    assert "before the newest results" in tierwise("refresh", "--as-of", "2026-02-01", code=1)
+
+
 def test_an_edit_is_seen_before_it_is_run(tierwise: Answers, tmp_path: Path) -> None:
     assert "there are no recorded results yet" in tierwise("plan")
     tierwise("run")

@@ -53,6 +53,14 @@ def test_new_keys_are_numbered_in_the_order_given(store: Store) -> None:
     assert assigned["customer_id"].to_pylist() == [1, 2, 3]
 
 
+def test_the_customers_of_some_records(store: Store) -> None:
+    store.ids.assign(keys("a", "b", "c"))
+    assert store.ids.customers_of([3, 1, 99])["source_key"].to_pylist() == ["a", "c"]
+    assert store.ids.customers_of([]).equals(CUSTOMERS.empty_table())
+    many = list(range(3, 40_000))
+    assert store.ids.customers_of(many)["customer_id"].to_pylist() == [3]
+
+
 def test_twice_is_once(store: Store) -> None:
     first = store.ids.assign(keys("a", "b"))
     version = store.ids.version()

@@ -1,4 +1,4 @@
-"""Computing: run."""
+"""Computing: run, refresh."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tierwise.cli.context import CONTEXT, Context
 
-__all__ = ["bar", "register", "run"]
+__all__ = ["bar", "refresh", "register", "run"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
+    app.command()(refresh)
 
 
 def run(
@@ -53,6 +54,36 @@ def run(
         context.print_json(report)
     else:
         _report(context, report)
+
+
+def refresh(
+    as_of: str = typer.Option("", help="now, latest row, a date or an instant; by default what tierwise.yaml says."),
+    publish: bool = typer.Option(False, "--publish", help="Publish anew what population functions compare with."),
+    no_import: bool = typer.Option(False, "--no-import", help="Compute from what the lake has; read no file."),
+    no_wait: bool = typer.Option(False, "--no-wait", help="Refuse instead of waiting for another run."),
+) -> None:
+    """Import what is new, compute only the customers it or time touches, record who moved."""
+    context = CONTEXT.get()
+    with context.open() as project, bar() as shown:
+        task = shown.add_task("", total=None)
+
+        def progress(step: str, done: int, total: int) -> None:
+            shown.update(task, description=step, completed=done, total=total or None)
+
+        report = project.refresh(
+            as_of or None, publish, progress, not no_import, wait=not no_wait, waiting=context.tell
+        )
+    if context.json:
+        context.print_json(report)
+        return
+    _report(context, report)
+    touched, because = report["touched"], report["everyone_because"]
+    if because:
+        context.say(context.word(f"全部客户都重新计算（{because}）", f"everyone was computed: {because}"))
+    else:
+        why = ", ".join(f"{reason} {count:,}" for reason, count in report["why"].items())
+        words = context.word(f"重新计算了 {touched:,} 位客户", f"{touched:,} customers were computed")
+        context.say(f"{words} ({why})" if why else words)
 
 
 def bar() -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
@@ -19,12 +20,16 @@ from tierwise.lake import Lake
 __all__ = [
     "IDS",
     "RECORDS",
+    "StreamRows",
     "build_known_customers",
     "build_lookup",
     "build_stream",
-    "derive_orders",
+    "derived_orders",
+    "placed",
     "source_of",
+    "stream_rows",
     "stream_table",
+    "with_refunds",
 ]
 
 #: The engine's table of customer records (attributes with history).
@@ -67,8 +72,47 @@ def build_stream(
         name: the new table's name.
         sources: the sources whose rows count; a source that is no longer declared has none. All of them by default.
     """
+    found = stream_rows(stream, lake, version, replaced, sources)
+    if not stream.customer:
+        ordered = found.select.order_by(col(stream.key), copy=False)
+        return backend.create(
+            name, exp.select("*", *found.empty, copy=False).from_(ordered.subquery("b", copy=False), copy=False)
+        )
+    select = with_refunds(found.select) if stream.name == ORDERS.name else found.select
+    return backend.create(
+        name, _with_reference(placed(select, stream.name == CUSTOMERS.name, found.empty), found.referred)
+    )
+
+
+@dataclass(frozen=True)
+class StreamRows:
+    """The current rows of a stream: what selects them, the columns no file has, the tables whose columns they take."""
+
+    select: exp.Select
+    empty: Sequence[exp.Expr]
+    referred: Sequence[tuple[Stream, Sequence[Column]]]
+
+    def whole(self) -> exp.Select:
+        """Return the SELECT with all columns but those of their order."""
+        added = exp.select("*", *self.empty, copy=False).from_(self.select.subquery("b", copy=False), copy=False)
+        return _with_reference(added, self.referred)
+
+
+def stream_rows(
+    stream: Stream, lake: Lake, version: int, replaced: bool, sources: Sequence[str] | None, since: int = 0
+) -> StreamRows:
+    """Return the current rows of a stream, as files of the lake hold them.
+
+    Args:
+        stream: what columns it has.
+        lake: where the files are.
+        version: the lake's version to read.
+        replaced: whether some row may stand in more than one file.
+        sources: the sources whose rows count.
+        since: only files that came after this version of the lake are read.
+    """
     own = [column for column in stream.columns if not column.computed and not column.origin]
-    paths = [str(path) for path in lake.paths(stream.name, version)]
+    paths = [str(path) for path in lake.paths(stream.name, version, since)]
     there = _columns_of(paths)
     filled = [column for column in own if column.name in there] if paths else own
     kept = _ALL if not stream.customer or stream.name == CUSTOMERS.name else _OF_A_ROW
@@ -84,24 +128,13 @@ def build_stream(
             .join(_named(IDS, "i"), on=same_record, copy=False)
         )
     referred = _referred(stream, there, lake, version)
-    if stream.name == ORDERS.name:
-        select = _with_refunds(select, lake, version)
     present = {*filled, *(column for _, columns in referred for column in columns)}
     empty = _missing([column for column in stream.columns if not column.computed and column not in present])
-    if not stream.customer:
-        ordered = select.order_by(col(stream.key), copy=False)
-        return backend.create(
-            name, exp.select("*", *empty, copy=False).from_(ordered.subquery("b", copy=False), copy=False)
-        )
-    records = stream.name == CUSTOMERS.name
-    placed = _placed(select, ("import_id", "line") if records else (), empty)
-    return backend.create(name, _with_reference(placed, referred))
+    return StreamRows(select, empty, referred)
 
 
-def derive_orders(
-    backend: Backend, stream: Stream, items: str, by: str, keys: Sequence[str], lake: Lake, version: int, name: str
-) -> int:
-    """Make orders of items: one for all items with the same `by`, known with its last line, worth the lines' sum."""
+def derived_orders(stream: Stream, items: str, by: str, keys: Sequence[str]) -> exp.Select:
+    """Return orders made of items: one for all items with the same `by`, known with its last line, worth their sum."""
     shared = [
         c for c in stream.columns if not c.computed and c.name in keys and c.name not in (by, "amount", "order_id")
     ]
@@ -121,12 +154,11 @@ def derive_orders(
         copy=False,
     )
     present = exp.Not(this=exp.Paren(this=exp.Is(this=col(by), expression=null())))
-    select = (
+    return (
         select.from_(_named(items, "t"), copy=False)
         .where(present, copy=False)
         .group_by(col("customer_id"), col("key_space"), col(by), copy=False)
     )
-    return backend.create(name, _placed(_with_refunds(select, lake, version)))
 
 
 def build_lookup(backend: Backend, name: str, table: pa.Table) -> None:
@@ -136,8 +168,13 @@ def build_lookup(backend: Backend, name: str, table: pa.Table) -> None:
     backend.drop("lookup$")
 
 
-def build_known_customers(backend: Backend, streams: Sequence[str], records: bool, registered: bool, name: str) -> int:
-    """Make the table of customers: id, key, and since when they are known (NULL: always)."""
+def build_known_customers(
+    backend: Backend, streams: Sequence[str], records: bool, registered: bool, name: str, of: str = ""
+) -> int:
+    """Make the table of customers: id, key, and since when they are known (NULL: always); or of those in a table `of`.
+
+    That of some is temporary.
+    """
     firsts: list[exp.Select] = [
         exp.select(
             col("customer_id"),
@@ -162,6 +199,9 @@ def build_known_customers(backend: Backend, streams: Sequence[str], records: boo
             .from_(_named(RECORDS, "t"), copy=False)
             .group_by(col("customer_id"), copy=False)
         )
+    if of:
+        some = exp.select(col("customer_id"), copy=False).from_(_named(of, "o"), copy=False).subquery(copy=False)
+        firsts = [first.where(exp.In(this=col("customer_id"), query=some.copy()), copy=False) for first in firsts]
     ids = (
         exp.select(col("customer_id"), exp.Min(this=col("customer_key")).as_("customer_key", copy=False), copy=False)
         .from_(_named(IDS, "t"), copy=False)
@@ -195,7 +235,7 @@ def build_known_customers(backend: Backend, streams: Sequence[str], records: boo
     joined = joined.join(
         ids.subquery("i", copy=False), on=equals(col("customer_id", "i"), col("customer_id", "s")), copy=False
     )
-    return backend.create(name, joined.order_by(col("customer_id", "s"), copy=False))
+    return backend.create(name, joined.order_by(col("customer_id", "s"), copy=False), temporary=bool(of))
 
 
 def _when_known(registered: bool) -> exp.Expression:
@@ -294,11 +334,12 @@ def _nothing(kept: Sequence[str], columns: Sequence[Column]) -> exp.Select:
     return exp.select(*empty, *_missing(columns), copy=False).where(exp.false(), copy=False)
 
 
-def _placed(select: exp.Select, ties: Sequence[str] = (), added: Sequence[exp.Expr] = ()) -> exp.Select:
-    """Sort by customer, time and row key, and number the rows so; `ties` decide between equal times before the key.
+def placed(select: exp.Select, records: bool = False, added: Sequence[exp.Expr] = ()) -> exp.Select:
+    """Return rows sorted by customer, time and row key, and numbered so; of `records` the later line is the later.
 
     A row number over nothing counts the rows as they come out of the sort: one sort, where a window would need two.
     """
+    ties = ("import_id", "line") if records else ()
     order = [exp.Ordered(this=col(name)) for name in ("customer_id", "time", *ties, "row_key")]
     place = exp.Window(this=exp.RowNumber())
     ordered = (
@@ -336,8 +377,8 @@ def _with_reference(select: exp.Select, referred: Sequence[tuple[Stream, Sequenc
     return select
 
 
-def _with_refunds(select: exp.Select, lake: Lake, version: int) -> exp.Select:
-    """Give each order the list of its refunds, (time, amount) in order."""
+def with_refunds(select: exp.Select, refunds: str = REFUNDS.name) -> exp.Select:
+    """Give each order of a SELECT the list of its refunds, (time, amount), from a table of them."""
     pair = exp.Anonymous(
         this="struct_pack",
         expressions=[
@@ -348,7 +389,7 @@ def _with_refunds(select: exp.Select, lake: Lake, version: int) -> exp.Select:
     known = [exp.Not(this=exp.Paren(this=exp.Is(this=col(name), expression=null()))) for name in ("order_id", "amount")]
     lists = (
         exp.select(col("key_space"), col("order_id"), exp.ArrayAgg(this=pair).as_("refunds", copy=False), copy=False)
-        .from_(_named(REFUNDS.name, "r"), copy=False)
+        .from_(_named(refunds, "r"), copy=False)
         .where(exp.and_(*known, copy=False), copy=False)
         .group_by(col("key_space"), col("order_id"), copy=False)
     )

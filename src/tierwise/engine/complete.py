@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import UnionType
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from tierwise.engine.sql import col
 from tierwise.engine.standing import Standing
 from tierwise.lake import Lake
 
-__all__ = ["Completion", "definition_causes", "last_run", "recorded_declaration"]
+__all__ = ["Completion", "Stopwatch", "definition_causes", "last_run", "recorded_declaration"]
 
 
 def last_run(lake: Lake) -> Mapping[str, Any]:
@@ -85,7 +86,7 @@ class Completion:
             snapshot_at: gives the snapshot of an instant.
         """
         catalogue, engine, lake = self.inputs.catalogue, self.engine, self.inputs.lake
-        clock = _Stopwatch(self.step)
+        clock = Stopwatch(self.step)
         built = build_tables(engine, self.inputs, self.progress)
         clock.lap("build")
         instant = as_of()
@@ -97,28 +98,35 @@ class Completion:
         written, causes = self.record(snapshot, distributions) if is_current else (0, {})
         put_in_place(engine, self.inputs, f"{RESULTS}$new", self.standing(snapshot))
         clock.lap("record")
+        return {
+            **self.report(snapshot),
+            "built": built,
+            "refunds_without_order": self.refunds_without_order(),
+            "memberships_written": written,
+            "changes": causes,
+            "recorded": is_current,
+            "distributions": len(distributions),
+            "seconds": clock.laps,
+        }
+
+    def report(self, snapshot: Snapshot) -> dict[str, Any]:
+        """Return what is to be said of the results that are in place."""
+        catalogue, engine = self.inputs.catalogue, self.engine
         tiers = tier_sizes(engine, catalogue, RESULTS)
         return {
-            "as_of": instant,
+            "as_of": snapshot.as_of,
             "snapshot_id": snapshot.id,
             "definitions_hash": snapshot.definitions_hash,
             "lake_version": self.inputs.lake_version,
             "identity_version": self.inputs.identity_version,
             "customers": engine.rows(exp.select(exp.Count(this=exp.Star())).from_(RESULTS))[0][0],
-            "built": built,
-            "refunds_without_order": self.refunds_without_order(),
             "tierings": tiers,
             "segments": segment_sizes(engine, catalogue, RESULTS),
-            "memberships_written": written,
-            "changes": causes,
-            "recorded": is_current,
             "by_hand": self.by_hand(),
-            "distributions": len(distributions),
             "never_matched": [
                 {"tiering": t, "tier": tier} for t, sizes in tiers.items() for tier, n in sizes.items() if not n
             ],
             "warnings": [str(warning) for warning in catalogue.warnings],
-            "seconds": clock.laps,
         }
 
     def standing(self, snapshot: Snapshot) -> Standing:
@@ -147,20 +155,34 @@ class Completion:
         shown = self.engine.arrow(first.order_by(col("name"), col("customer_id")).limit(20)).to_pylist()
         return {"facts": int(facts), "contradicting": int(contradicting or 0), "contradictions": shown}
 
-    def record(self, snapshot: Snapshot, distributions: Sequence[Distribution]) -> tuple[int, dict[str, int]]:
-        """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause."""
+    def record(
+        self,
+        snapshot: Snapshot,
+        distributions: Sequence[Distribution],
+        results: str = f"{RESULTS}$new",
+        of: exp.Select | None = None,
+    ) -> tuple[int, dict[str, int]]:
+        """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause.
+
+        Args:
+            snapshot: what was frozen.
+            distributions: those that were published for it.
+            results: the table of results.
+            of: selects the customers it is of, when it is not everyone.
+        """
         catalogue, lake, last = self.inputs.catalogue, self.inputs.lake, last_run(self.inputs.lake)
         instant, before = snapshot.as_of, last.get("at")
         known = int(last.get("facts_version", 0))
         manual = moved_by_hand(snapshot.facts, datetime.fromisoformat(before) if before else None, instant, known)
         digest = catalogue.definitions.digest
         names = (*catalogue.tierings, *catalogue.segments)
-        population = frozenset(name for name in names if _reads_population(catalogue, name))
+        others = Population | GroupOf if distributions else GroupOf  # what was published before moves nobody
+        population = frozenset(name for name in names if _reads(catalogue, name, others))
         since = int(last.get("lake_version", 0))
         entry = LogEntry(
             self.run_id, instant, self.now, digest, definition_causes(catalogue, last), population, since, manual=manual
         )
-        log = membership_changes(self.engine, catalogue, f"{RESULTS}$new", lake, entry, self.inputs.ids)
+        log = membership_changes(self.engine, catalogue, results, lake, entry, self.inputs.ids, of)
         about = {
             "run_id": self.run_id,
             "at": instant.isoformat(),
@@ -189,20 +211,23 @@ class Completion:
         return int(self.engine.rows(exp.select(exp.Count(this=exp.Star())).from_("refunds").where(unknown))[0][0])
 
 
-class _Stopwatch:
+class Stopwatch:
+    """Tells how long each step took, and keeps it, in seconds."""
+
     def __init__(self, step: Callable[[str, float], None]) -> None:
         self.step, self.laps, self.started = step, {}, time.monotonic()  # type: ignore[var-annotated]
 
     def lap(self, name: str) -> None:
+        """Say that a step is done."""
         now = time.monotonic()
         self.laps[name] = round(now - self.started, 3)
         self.started = now
         self.step(name, self.laps[name])
 
 
-def _reads_population(catalogue: Catalogue, name: str) -> bool:
-    """Whether a tiering or segment compares, directly or by what it reads, with other customers."""
+def _reads(catalogue: Catalogue, name: str, others: type[Expr] | UnionType) -> bool:
+    """Whether a tiering or segment compares, directly or by what it reads, with other customers in such a way."""
     cells = Cells(catalogue)
     cells.want_name(name)
     read: list[Expr] = [expr for named in cells.named.values() for expr in named.expressions()]
-    return any(isinstance(part, Population | GroupOf) for expr in read for part in walk_typed(expr))
+    return any(isinstance(part, others) for expr in read for part in walk_typed(expr))

@@ -53,11 +53,27 @@ def recorded(lake: Lake, as_of: datetime, up_to: int | None = None) -> tuple[tup
 
 
 def membership_changes(
-    engine: DuckEngine, catalogue: Catalogue, results: str, lake: Lake, entry: LogEntry, ids: pa.Table
+    engine: DuckEngine,
+    catalogue: Catalogue,
+    results: str,
+    lake: Lake,
+    entry: LogEntry,
+    ids: pa.Table,
+    of: exp.Select | None = None,
 ) -> pa.Table:
-    """Return the rows to append to the membership log: everyone whose tier or segment is another than the log says."""
+    """Return the rows to append to the membership log: everyone whose tier or segment is another than the log says.
+
+    Args:
+        engine: where the results are.
+        catalogue: the checked definitions.
+        results: the table of results.
+        lake: where the log is.
+        entry: what stands on every row.
+        ids: the customers of the records whose rows have come since `entry.since_version`.
+        of: selects the customers that `results` is of, when it is not everyone.
+    """
     now = _now(catalogue, results)
-    before = _before(lake, entry.at if entry.backfills else None)
+    before = _before(lake, entry.at if entry.backfills else None, of)
     engine.register(IDS, ids)
     engine.create("touched$", _touched(lake, entry.since_version), temporary=True)
     joined = exp.select(
@@ -176,7 +192,7 @@ def _no_memberships() -> exp.Select:
     return exp.select(*empty).where(exp.false())
 
 
-def _before(lake: Lake, earlier_than: datetime | None) -> exp.Expression:
+def _before(lake: Lake, earlier_than: datetime | None, of: exp.Select | None) -> exp.Expression:
     """Return what the log says now, or what it says before an instant.
 
     What was backfilled after the first run had recorded everyone says nothing of now.
@@ -185,10 +201,10 @@ def _before(lake: Lake, earlier_than: datetime | None) -> exp.Expression:
     if earlier_than is None:
         recorded = min((e.number for e in entries if not e.about.get("backfill")), default=0)
         entries = [e for e in entries if not (e.about.get("backfill") and recorded and e.number > recorded)]
-    return _newest(_paths(lake, entries), earlier_than)
+    return _newest(_paths(lake, entries), earlier_than, of)
 
 
-def _newest(paths: Sequence[str], earlier_than: datetime | None) -> exp.Expression:
+def _newest(paths: Sequence[str], earlier_than: datetime | None, of: exp.Select | None = None) -> exp.Expression:
     """Return the newest value of each customer, kind and name: by the instant it is of, then by when it was written."""
     if not paths:
         return _no_memberships()
@@ -198,6 +214,8 @@ def _newest(paths: Sequence[str], earlier_than: datetime | None) -> exp.Expressi
     select = exp.Select(expressions=[*keys, newest.as_("is", quoted=True)]).from_(_parquet(paths))
     if earlier_than is not None:
         select = select.where(exp.LT(this=col("at"), expression=literal(earlier_than, INSTANT)))
+    if of is not None:
+        select = select.where(exp.In(this=col("customer_id"), query=of.subquery()))
     return select.group_by(*(key.copy() for key in keys))
 
 

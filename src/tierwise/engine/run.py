@@ -22,16 +22,19 @@ from tierwise.engine.build import (
     build_known_customers,
     build_lookup,
     build_stream,
-    derive_orders,
+    derived_orders,
+    placed,
     source_of,
     stream_table,
+    with_refunds,
 )
 from tierwise.engine.by_hand import BY_HAND, contradictions
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.plan import Source
 from tierwise.engine.remembering import STATE_COLUMNS
-from tierwise.engine.snapshot import Snapshot, everyone
+from tierwise.engine.snapshot import Snapshot, Spine, everyone
 from tierwise.engine.sql import cast, col, literal, null, text
 from tierwise.engine.standing import STATE, Standing, read_state, state_rows
 from tierwise.lake import Lake
@@ -42,10 +45,15 @@ __all__ = [
     "Inputs",
     "Progress",
     "build_tables",
+    "derived",
     "evaluate_everyone",
+    "in_order",
     "latest_row",
+    "note_state",
     "put_in_place",
+    "sources_of",
     "stale_streams",
+    "stream_digest",
 ]
 
 #: The table of answers: one row a customer, one column a tag, tiering and segment.
@@ -69,7 +77,7 @@ class Inputs:
     lookups: Mapping[str, pa.Table]
 
 
-def _derived(catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
+def derived(catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
     """Return (by, columns of the items) when orders are derived from items."""
     for source in catalogue.definitions.sources.values():
         mapping = source.streams.get(ORDERS.name)
@@ -78,7 +86,7 @@ def _derived(catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
     return None
 
 
-def _in_order(catalogue: Catalogue) -> list[Stream]:
+def in_order(catalogue: Catalogue) -> list[Stream]:
     """Return every table to build: reference tables, refunds and items before orders, which read them."""
     first = {name: i for i, name in enumerate(("products", "stores", CUSTOMERS.name, REFUNDS.name, "items"))}
     last = {ORDERS.name: 99}
@@ -88,24 +96,24 @@ def _in_order(catalogue: Catalogue) -> list[Stream]:
     )
 
 
-def _sources_of(catalogue: Catalogue, stream: str) -> list[str]:
+def sources_of(catalogue: Catalogue, stream: str) -> list[str]:
     """Return the sources that map a stream: rows of others (renamed, no longer declared) stay in the lake, unread."""
     return [name for name, source in catalogue.definitions.sources.items() if stream in source.streams]
 
 
-def _digest(stream: Stream, inputs: Inputs) -> str:
+def stream_digest(stream: Stream, inputs: Inputs) -> str:
     """Return the hash of everything a stream's table depends on."""
     lake, version = inputs.lake, inputs.lake_version
     read = [stream.name]
     read += [name for name in ("products", "stores") if any(column.origin == name for column in stream.columns)]
     if stream.name == ORDERS.name:
-        read += [REFUNDS.name, *(["items"] if _derived(inputs.catalogue) else [])]
-    said: list[Any] = [[str(path) for path in lake.paths(name, version)] for name in read]
+        read += [REFUNDS.name, *(["items"] if derived(inputs.catalogue) else [])]
+    said: list[Any] = [[path.name for path in lake.paths(name, version)] for name in read]
     said += [[column.name, str(column.kind), column.origin] for column in stream.columns]
-    said += [_sources_of(inputs.catalogue, name) for name in read]
+    said += [sources_of(inputs.catalogue, name) for name in read]
     said += [
         inputs.identity_version if stream.customer else 0,
-        repr(_derived(inputs.catalogue)) if stream.name == ORDERS.name else "",
+        repr(derived(inputs.catalogue)) if stream.name == ORDERS.name else "",
     ]
     return hashlib.sha256(json.dumps([_FORM, *said]).encode()).hexdigest()[:16]
 
@@ -114,10 +122,10 @@ def stale_streams(engine: DuckEngine, inputs: Inputs) -> list[tuple[str, str]]:
     """Return (stream, why) of every table that has to be built again."""
     state, there = read_state(engine), set(engine.tables())
     found = []
-    for stream in _in_order(inputs.catalogue):
+    for stream in in_order(inputs.catalogue):
         if stream_table(stream.name) not in there:
             found.append((stream.name, "not built yet"))
-        elif state.get(stream.name) != _digest(stream, inputs):
+        elif state.get(stream.name) != stream_digest(stream, inputs):
             found.append((stream.name, "rows, columns or identities changed"))
     return found
 
@@ -132,12 +140,12 @@ def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict
     engine.register(IDS, inputs.ids)
     built: dict[str, int] = {}
     state, there = read_state(engine), engine.tables()
-    for stream in _in_order(inputs.catalogue):
+    for stream in in_order(inputs.catalogue):
         if stream.name not in stale:
             continue
         progress(f"build {stream.name}", len(built), len(stale))
         table = stream_table(stream.name)
-        new, digest = f"{table}$new", _digest(stream, inputs)
+        new, digest = f"{table}$new", stream_digest(stream, inputs)
         if new in there and state.get(new) == digest:
             built[stream.name] = engine.count(new)
         else:
@@ -158,24 +166,29 @@ def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict
 
 
 def _build(engine: DuckEngine, stream: Stream, inputs: Inputs, table: str) -> int:
-    derived = _derived(inputs.catalogue) if stream.name == ORDERS.name else None
-    if derived is not None:
-        return derive_orders(engine, stream, "items", *derived, inputs.lake, inputs.lake_version, table)
+    of_items = derived(inputs.catalogue) if stream.name == ORDERS.name else None
+    if of_items is not None:
+        return engine.create(table, placed(with_refunds(derived_orders(stream, "items", *of_items))))
     replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
-    sources = _sources_of(inputs.catalogue, stream.name)
+    sources = sources_of(inputs.catalogue, stream.name)
     return build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, table, sources)
 
 
 def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Standing) -> None:
     """Put the new tables, the new results and what they depend on in the place of the old ones, all at once."""
-    state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
-    state |= {stream.name: _digest(stream, inputs) for stream in _in_order(inputs.catalogue)} | standing.entry()
-    engine.create(f"{STATE}$new", state_rows(state))
+    note_state(engine, inputs, standing)
     beside = {name: f"{name}$new" for name in (PROGRAMMES, BY_HAND, STATE)}
     engine.settle({RESULTS: results, **beside})
     for name in engine.tables():  # what a run that died had begun and nobody needs any more
         if name.endswith("$new"):
             engine.drop(name)
+
+
+def note_state(engine: DuckEngine, inputs: Inputs, standing: Standing) -> None:
+    """Write what the tables and results depend on to a new table of the engine about itself."""
+    state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
+    state |= {stream.name: stream_digest(stream, inputs) for stream in in_order(inputs.catalogue)} | standing.entry()
+    engine.create(f"{STATE}$new", state_rows(state))
 
 
 def _has_replaced(lake: Lake, stream: str, version: int) -> bool:
@@ -194,16 +207,31 @@ def latest_row(engine: DuckEngine, catalogue: Catalogue) -> datetime | None:
 
 
 def evaluate_everyone(
-    engine: DuckEngine, catalogue: Catalogue, snapshot: Snapshot, table: str, progress: Progress
+    engine: DuckEngine,
+    catalogue: Catalogue,
+    snapshot: Snapshot,
+    table: str,
+    progress: Progress,
+    some: tuple[Spine, Source] | None = None,
 ) -> list[Distribution]:
-    """Evaluate every definition for everyone into a new table; return the distributions that were published for it."""
+    """Evaluate every definition for everyone into new tables; return the distributions that were published for it.
+
+    Args:
+        engine: where the tables are.
+        catalogue: the checked definitions.
+        snapshot: what is frozen.
+        table: the new table of answers; what goes beside it is named after its own table.
+        progress: called with (step, steps done, steps in all).
+        some: (who, the tables of their rows), instead of everyone; the new tables are temporary then.
+    """
     names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
-    evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot, progress)
+    spine, source = some or (everyone(snapshot.as_of), source_of(catalogue))
+    evaluator = Evaluator(engine, catalogue, source, snapshot, progress)
     try:
         wanted = [named_cell(catalogue, name) for name in names]
         said = frozenset(snapshot.facts["name"].unique().to_pylist()) if snapshot.facts is not None else frozenset()
         more = said or any(form.keep is not None for form in catalogue.definitions.tierings.values())
-        relation = evaluator.relation(everyone(snapshot.as_of), wanted)
+        relation = evaluator.relation(spine, wanted)
         found = _t(evaluator.temporary("stage", relation)) if more else relation.subquery("t", copy=False)
         select = exp.select(
             col("customer_id"),
@@ -211,12 +239,14 @@ def evaluate_everyone(
             literal(snapshot.as_of, INSTANT).as_("as_of"),
             *(col(name) for name in names),
         )
-        engine.create(table, select.from_(found, copy=False))
-        engine.create(f"{PROGRAMMES}$new", _programmes(catalogue, found))
-        engine.create(f"{BY_HAND}$new", contradictions(catalogue, said, found))
+        suffix, temporary = "$new" if some is None else "$some", some is not None
+        engine.create(table, select.from_(found, copy=False), temporary=temporary)
+        engine.create(f"{PROGRAMMES}{suffix}", _programmes(catalogue, found), temporary=temporary)
+        engine.create(f"{BY_HAND}{suffix}", contradictions(catalogue, said, found), temporary=temporary)
     finally:
         evaluator.close()
-    return [distribution for versions in evaluator.published.values() for distribution in versions]
+    frozen = snapshot.distributions or {}
+    return [one for versions in evaluator.published.values() for one in versions if one not in frozen.get(one.id, ())]
 
 
 def _programmes(catalogue: Catalogue, found: exp.Expression) -> exp.Expression:

@@ -72,10 +72,13 @@ class Lake:
                 found.append(self._entries[number])
         return found
 
-    def paths(self, table: str, up_to: int | None = None) -> list[Path]:
-        """Return the files of a table in the order they were added."""
+    def paths(self, table: str, up_to: int | None = None, since: int = 0) -> list[Path]:
+        """Return the files of a table in the order they were added, after one version and up to another."""
         return [
-            self.folder / one.path for entry in self.entries(up_to=up_to) for one in entry.files if one.table == table
+            self.folder / one.path
+            for entry in self.entries(up_to=up_to)
+            for one in entry.files
+            if one.table == table and entry.number > since
         ]
 
     def tables(self, up_to: int | None = None) -> list[str]:

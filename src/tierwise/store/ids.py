@@ -64,6 +64,8 @@ _INCOMING = Table(
     prefixes=["TEMPORARY"],
 )
 _CHUNK = 50_000
+#: A statement takes at most 32,766 parameters in SQLite.
+_CHUNK_OF_NUMBERS = 30_000
 
 
 class Ids:
@@ -128,6 +130,32 @@ class Ids:
         )
         with self._transactions.read() as connection:
             return pa.Table.from_arrays(_fetch(connection, chosen, CUSTOMERS.types), schema=CUSTOMERS)
+
+    def customers_of(self, records: Sequence[int]) -> pa.Table:
+        """Return these source records with their customer, and every other record of those customers.
+
+        The columns are those of `CUSTOMERS`.
+        """
+        own, other = identities.alias("own"), identities
+        found = [CUSTOMERS.empty_table()]
+        with self._transactions.read() as connection:
+            for start in range(0, len(records), _CHUNK_OF_NUMBERS):
+                chunk = records[start : start + _CHUNK_OF_NUMBERS]
+                named = select(own.c.customer_id).where(own.c.source_record_id.in_(chunk), own.c.to_version.is_(None))
+                chosen = (
+                    select(
+                        other.c.source_record_id,
+                        other.c.customer_id,
+                        source_records.c.key_space,
+                        source_records.c.source_key,
+                    )
+                    .join(source_records, source_records.c.source_record_id == other.c.source_record_id)
+                    .where(other.c.customer_id.in_(named), other.c.to_version.is_(None))
+                    .order_by(other.c.source_record_id)
+                )
+                found.append(pa.Table.from_arrays(_fetch(connection, chosen, CUSTOMERS.types), schema=CUSTOMERS))
+        together = pa.concat_tables(found)
+        return together.group_by(together.column_names, use_threads=False).aggregate([])
 
     def version(self, recorded_by: datetime | None = None) -> int:
         """Return the newest identity version, or the newest recorded by an instant; 0 before the first record."""

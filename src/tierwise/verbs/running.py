@@ -15,8 +15,10 @@ from tierwise.engine.by_hand import said
 from tierwise.engine.complete import Completion
 from tierwise.engine.distributions import newest
 from tierwise.engine.history import recorded
+from tierwise.engine.refresh import Refresh, new_records, rebuild_because
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
+from tierwise.engine.standing import Standing
 from tierwise.errors import BadRequest, EngineRefused, TierwiseError
 from tierwise.lake import Entry
 from tierwise.sources.collect import import_sources as collect
@@ -52,8 +54,88 @@ class Running:
         now = opened.now()
         asked = self._instant(as_of, now) if as_of is not None else None
         known = self._instant(known_at, now) if known_at is not None else None
+
         if as_declared:
             opened.go_by(_declared_by(opened, known))
+
+        def body(run_id: int, noted: Callable[[str, float], None]) -> dict[str, Any]:
+            inputs = inputs_of(opened, read_lookups=True, known_at=known)
+            of_now = known is None and not as_believed and not as_declared
+            completion = Completion(opened.engine, inputs, run_id, now, noted, show, of_now)
+            report = completion.run(
+                lambda: asked or self._instant(opened.definitions.settings.as_of, now),
+                lambda instant: snapshot_of(opened, inputs, instant, known, as_believed),
+            )
+            if not of_now:
+                report |= {"known_at": known, "as_believed": as_believed, **_definitions_then(opened, known)}
+            return report
+
+        return self._reported("run", import_sources and known is None and not as_declared, now, show, body)
+
+    @repeats
+    def refresh(
+        self,
+        as_of: datetime | str | None = None,
+        import_sources: bool = True,
+        publish: bool = False,
+        progress: Progress | None = None,
+        waiting: Callable[[str], None] | None = None,
+        wait: bool = True,
+    ) -> dict[str, Any]:
+        """Import what is new, compute the customers it or time touches, record who moved; return the report."""
+        opened, show = self.opened, progress or _silent
+        now = opened.now()
+
+        def body(run_id: int, noted: Callable[[str, float], None]) -> dict[str, Any]:
+            asked = opened.definitions.settings.as_of if as_of is None else as_of
+            if asked == "latest row":
+                because = "as_of is the time of the newest row"
+            else:
+                instant = self._instant(asked, now)
+                self._refuse_before(instant)
+                standing = Standing.of(opened.engine)
+                inputs = inputs_of(opened, read_lookups=True, since=standing.lake_version if standing else 0)
+                because = rebuild_because(opened.engine, inputs)
+                if not because:
+                    snapshot = snapshot_of(opened, inputs, instant, as_believed=not publish)
+                    return Refresh(opened.engine, inputs, run_id, now, noted, show).refresh(snapshot, publish)
+            inputs = inputs_of(opened, read_lookups=True)
+            report = Completion(opened.engine, inputs, run_id, now, noted, show).run(
+                lambda: self._instant(asked, now),
+                lambda at: snapshot_of(opened, inputs, at, as_believed=not publish),
+            )
+            everyone = {"touched": report["customers"], "everyone_because": because, "why": {}, "arrived": 0}
+            return {**report, **everyone}
+
+        return self._reported("refresh", import_sources, now, show, body)
+
+    def _refuse_before(self, instant: datetime) -> None:
+        standing = Standing.of(self.opened.engine)
+        newest_at = max((entry.about["at"] for entry in self.opened.lake.entries("memberships")), default="")
+        if newest_at > instant.isoformat() or (standing is not None and standing.as_of > instant):
+            raise BadRequest(
+                f"{instant} UTC is before the newest results, and a refresh goes on from them",
+                "`tierwise run --as-of` answers for the past",
+            )
+
+    def _reported(
+        self,
+        kind: str,
+        import_sources: bool,
+        now: datetime,
+        show: Progress,
+        body: Callable[[int, Callable[[str, float], None]], dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Do a run of a kind, kept in the store with its steps and how it ended; return its report.
+
+        Args:
+            kind: ``run`` or ``refresh``.
+            import_sources: whether to import what is new first.
+            now: when it was asked for, naive UTC.
+            show: called with what is being done.
+            body: computes; gets the run's number and what notes a finished step.
+        """
+        opened = self.opened
         definitions, _ = opened.definitions, opened.catalogue
         runs, digest = opened.store.runs, definitions.digest
         opened.rooms.end_dead_runs(opened.store, opened.clock())
@@ -63,28 +145,16 @@ class Running:
             if done is not None:
                 return done
         opened.store.originals.purge(opened.clock())
-        run_id = runs.begin("run", opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
-        show(f"run {run_id}", 0, 1)
+        run_id = runs.begin(kind, opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
+        show(f"{kind} {run_id}", 0, 1)
         try:
             if request is not None:
                 runs.step(run_id, "asked", {"key": request.key})
             imports = []
-            if import_sources and known is None and not as_declared:
+            if import_sources:
                 imports = collect(definitions, opened.lake, opened.quarantine, opened.store, now, show)
-
-            def noted(step: str, seconds: float) -> None:
-                runs.step(run_id, step, {"seconds": seconds})
-
-            inputs = inputs_of(opened, read_lookups=True, known_at=known)
-            of_now = known is None and not as_believed and not as_declared
-            completion = Completion(opened.engine, inputs, run_id, now, noted, show, of_now)
-            report = completion.run(
-                lambda: asked or self._instant(definitions.settings.as_of, now),
-                lambda instant: snapshot_of(opened, inputs, instant, known, as_believed),
-            )
+            report = body(run_id, lambda step, seconds: runs.step(run_id, step, {"seconds": seconds}))
             report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports]}
-            if not of_now:
-                report |= {"known_at": known, "as_believed": as_believed, **_definitions_then(opened, known)}
         except BaseException as error:
             self._failed(run_id, error)
             if isinstance(error, OSError):
@@ -128,20 +198,26 @@ def rows_version(opened: Opened, known_at: datetime | None = None) -> int:
     return max(received, default=0)
 
 
-def inputs_of(opened: Opened, read_lookups: bool, known_at: datetime | None = None) -> Inputs:
+def inputs_of(opened: Opened, read_lookups: bool, known_at: datetime | None = None, since: int | None = None) -> Inputs:
     """Return what the engine's tables are built from, as known now or by an instant (naive UTC).
 
-    The lookups are files, read only if asked, and always as they are now.
+    The lookups are files, read only if asked, and always as they are now. With `since`, a version of the lake, the ids
+    are only those of the customers of rows that came after it.
     """
     ids, recorded_by = opened.store.ids, _recorded_by(known_at)
     version = ids.version(recorded_by)
-    customers = ids.customers(None if known_at is None else version).rename_columns({"source_key": "customer_key"})
+    rows = rows_version(opened, known_at)
+    if since is None:
+        customers = ids.customers(None if known_at is None else version)
+    else:
+        customers = ids.customers_of(new_records(opened.lake, since, rows))
+    customers = customers.rename_columns({"source_key": "customer_key"})
     lookups = (
         {name: read_lookup(form, opened.definitions) for name, form in opened.definitions.lookups.items()}
         if read_lookups
         else {}
     )
-    return Inputs(opened.catalogue, opened.lake, rows_version(opened, known_at), customers, version, lookups)
+    return Inputs(opened.catalogue, opened.lake, rows, customers, version, lookups)
 
 
 def snapshot_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -213,15 +213,27 @@ class DuckEngine:
         """Put new tables in the place of old ones, all at once: {final name: name of the new table}."""
         self._together(_swapped(names))
 
-    def _together(self, statements: Sequence[exp.Expression]) -> None:
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do several things all at once: other connections see all of them, or none when one fails."""
         self._run("BEGIN TRANSACTION")
         try:
-            for statement in statements:
-                self.execute(statement)
+            yield
             self._run("COMMIT")
         except BaseException:
-            self._run("ROLLBACK")
+            with suppress(EngineRefused):  # it may have ended by itself; what failed is what must be told
+                self._run("ROLLBACK")
             raise
+
+    def _together(self, statements: Sequence[exp.Expression]) -> None:
+        with self.transaction():
+            for statement in statements:
+                self.execute(statement)
+
+    def exchange(self, name: str, new: str) -> None:
+        """Put a new table in the place of an old one, inside a transaction."""
+        for statement in _swapped({name: new}):
+            self.execute(statement)
 
     def write_parquet(self, select: exp.Expression, path: Path) -> None:
         """Write the rows of a SELECT to a Parquet file."""
