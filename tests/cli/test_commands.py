@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,3 +264,25 @@ def test_by_hand(tierwise: Answers, folder: Path) -> None:
     (folder / "definitions/list.yaml").write_text("segments: {spring: {list: spring}}\n", encoding="utf-8")
     assert "unknown numbers (1): nobody" in tierwise(*upload, "--since", "2026-02-01")
     assert "no row yet" in tierwise("run", "--known-at", "2026-02-03 10:00", code=1), "nothing was received by then"
+
+
+def test_help_imports_neither_engine_nor_store() -> None:
+    script = (
+        "import sys\n"
+        "from tierwise.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as ended:\n"
+        "    assert ended.code == 0\n"
+        "heavy = {'alembic', 'cryptography', 'duckdb', 'pyarrow', 'pydantic', 'sqlalchemy', 'sqlglot'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "explain" in done.stdout
+
+
+def test_every_public_name_is_found_when_it_is_asked_for() -> None:
+    import tierwise
+
+    assert {name for name in tierwise.__all__ if getattr(tierwise, name, None) is None} == set()

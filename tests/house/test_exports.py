@@ -16,11 +16,20 @@ def _declared(module: Module) -> list[str] | None:
     return None
 
 
+def _top_level(module: Module) -> list[ast.stmt]:
+    """Return the top level's statements, those under `if TYPE_CHECKING` too: what is loaded late is declared there."""
+    found: list[ast.stmt] = []
+    for node in module.tree.body:
+        late = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        found += node.body if late and isinstance(node, ast.If) else [node]
+    return found
+
+
 def _bound(module: Module) -> tuple[set[str], set[str]]:
     """Return (names defined here, names gathered from modules inside), public ones, at the top level."""
     defined: set[str] = set()
     imported: set[str] = set()
-    for node in module.tree.body:
+    for node in _top_level(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             defined.add(node.name)
         elif isinstance(node, ast.Assign):
@@ -33,7 +42,7 @@ def _bound(module: Module) -> tuple[set[str], set[str]]:
 
 
 def _imported_from_elsewhere(module: Module) -> set[str]:
-    found = [node for node in module.tree.body if isinstance(node, ast.ImportFrom)]
+    found = [node for node in _top_level(module) if isinstance(node, ast.ImportFrom)]
     return {alias.asname or alias.name for node in found for alias in node.names}
 
 

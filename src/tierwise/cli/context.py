@@ -12,16 +12,18 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 import tierwise
 from tierwise.errors import TierwiseError
-from tierwise.project import Project
-from tierwise.store import Actor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tierwise.project import Project
 
 __all__ = ["CONTEXT", "Context", "plain", "user"]
 
@@ -39,6 +41,8 @@ class Context:
     @contextmanager
     def open(self) -> Iterator[Project]:
         """Open the project; it stays open until the answer is printed, since others may be asking meanwhile."""
+        from tierwise.store import Actor
+
         project = tierwise.open(self.folder, actor=Actor("cli", user()), command=f"tierwise {self.command}".strip())
         self.opened.append(project)
         yield project

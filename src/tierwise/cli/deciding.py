@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import typer
 
 from tierwise.cli.context import CONTEXT
@@ -141,6 +140,8 @@ def show_facts(
         }
         for fact in found
     ]
+    import pyarrow as pa
+
     context.show(pa.Table.from_pylist(rows))
 
 

@@ -7,12 +7,14 @@ import signal
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tierwise.cli.context import CONTEXT
-from tierwise.store import Job
+
+if TYPE_CHECKING:
+    from tierwise.store import Job
 
 __all__ = ["add_check", "add_purge", "add_run", "cancel", "list_jobs", "register", "retry", "show_job", "worker"]
 
@@ -133,7 +135,7 @@ def _now() -> datetime:
 
 
 def _as_row(job: Job) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in Job.__dataclass_fields__} | {"actor": str(job.actor)}
+    return {name: getattr(job, name) for name in job.__dataclass_fields__} | {"actor": str(job.actor)}
 
 
 def _print(row: dict[str, Any]) -> None:

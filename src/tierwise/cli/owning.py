@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tierwise.cli.context import CONTEXT, Context
-from tierwise.engine.owner.claim import Holder
+
+if TYPE_CHECKING:
+    from tierwise.engine.owner.claim import Holder
 
 __all__ = ["register", "serve", "status", "stop"]
 

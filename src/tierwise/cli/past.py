@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
 import typer
 
 from tierwise.cli.context import CONTEXT
@@ -98,6 +97,8 @@ def backfill(
     if context.json:
         context.print_json(report)
         return
+    import pyarrow as pa
+
     context.show(pa.Table.from_pylist(report["dates"]))
     closed = report["memberships_closed"]
     if closed:

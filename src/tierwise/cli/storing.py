@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tierwise.cli.context import CONTEXT
-from tierwise.store import Finding
+
+if TYPE_CHECKING:
+    from tierwise.store import Finding
 
 __all__ = ["check_store", "list_audit", "register", "seal", "upgrade", "verify"]
 
