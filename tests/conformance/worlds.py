@@ -23,7 +23,7 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import IDS, RECORDS, build_lookup, build_stream, source_of
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution, from_rows, to_rows
-from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Backend, Evaluator
 from tierwise.engine.snapshot import Snapshot, Spine, customers, everyone, moments
 from tierwise.errors import TierwiseError
 from tierwise.lake import Lake
@@ -36,6 +36,7 @@ __all__ = [
     "catalogue_of",
     "differences",
     "engine_of",
+    "fill",
     "log_of",
     "reference_of",
     "row",
@@ -194,21 +195,26 @@ class _Reference:
 def engine_of(case: Case, catalogue: Catalogue) -> Iterator[DuckEngine]:
     """An engine in memory whose tables were built from a lake that holds the case's rows."""
     with tempfile.TemporaryDirectory() as folder, DuckEngine(None, threads=1) as engine:
-        lake = _lake(case, catalogue, Path(folder))
-        ids = pa.array(case.customers, pa.int64())
-        keys = pa.array([str(customer) for customer in case.customers], pa.string())
-        engine.register(IDS, pa.table({"source_record_id": ids, "customer_id": ids, "customer_key": keys}))
-        always = pa.array([None] * len(keys), pa.timestamp("us"))
-        engine.register(KNOWN_CUSTOMERS, pa.table({"customer_id": ids, "customer_key": keys, "known_since": always}))
-        for name in ("products", "stores"):
-            build_stream(engine, catalogue.reference[name], lake, lake.version, False, name)
-        build_stream(engine, catalogue.reference["customers"], lake, lake.version, False, RECORDS)
-        wanted = {*case.streams, *(["refunds"] if "orders" in case.streams else [])}
-        for name in sorted(wanted, key=lambda stream: (stream != "refunds", stream)):  # orders read refunds
-            build_stream(engine, catalogue.streams[name], lake, lake.version, False, name)
-        for name, rows in case.lookups.items():
-            build_lookup(engine, name, pa.Table.from_pylist([{"key": key, **values} for key, values in rows.items()]))
+        fill(engine, case, catalogue, Path(folder))
         yield engine
+
+
+def fill(engine: Backend, case: Case, catalogue: Catalogue, folder: Path) -> None:
+    """Build an engine's tables from a lake in an empty folder that holds the case's rows."""
+    lake = _lake(case, catalogue, folder)
+    ids = pa.array(case.customers, pa.int64())
+    keys = pa.array([str(customer) for customer in case.customers], pa.string())
+    engine.register(IDS, pa.table({"source_record_id": ids, "customer_id": ids, "customer_key": keys}))
+    always = pa.array([None] * len(keys), pa.timestamp("us"))
+    engine.register(KNOWN_CUSTOMERS, pa.table({"customer_id": ids, "customer_key": keys, "known_since": always}))
+    for name in ("products", "stores"):
+        build_stream(engine, catalogue.reference[name], lake, lake.version, False, name)
+    build_stream(engine, catalogue.reference["customers"], lake, lake.version, False, RECORDS)
+    wanted = {*case.streams, *(["refunds"] if "orders" in case.streams else [])}
+    for name in sorted(wanted, key=lambda stream: (stream != "refunds", stream)):  # orders read refunds
+        build_stream(engine, catalogue.streams[name], lake, lake.version, False, name)
+    for name, rows in case.lookups.items():
+        build_lookup(engine, name, pa.Table.from_pylist([{"key": key, **values} for key, values in rows.items()]))
 
 
 def _lake(case: Case, catalogue: Catalogue, folder: Path) -> Lake:
@@ -253,16 +259,14 @@ def log_of(case: Case, folder: Path) -> tuple[str, ...]:
     return tuple(str(path) for path in lake.paths("memberships"))
 
 
-def spines(
-    case: Case, catalogue: Catalogue, engine: DuckEngine, names: Sequence[str]
-) -> dict[str, list[dict[str, Any]]]:
+def spines(case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The engine's answers for everyone, for some customers, and for moments with what was published for everyone."""
     with tempfile.TemporaryDirectory() as folder:
         return _spines(case, catalogue, engine, names, log_of(case, Path(folder)))
 
 
 def _spines(
-    case: Case, catalogue: Catalogue, engine: DuckEngine, names: Sequence[str], log: tuple[str, ...]
+    case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str], log: tuple[str, ...]
 ) -> dict[str, list[dict[str, Any]]]:
     parameters = {name: value for name, (_, value) in catalogue.parameters.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,13 +14,12 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tierwise.engine.backends.duckdb.machine import limits
+from tierwise.engine.depth import deep
 from tierwise.errors import EngineRefused, ProjectBusy
 
 __all__ = ["DuckEngine"]
 
 _DIALECT: Final = "duckdb"
-#: How many Python frames writing a statement may take.
-_DEEPEST: Final = 20_000
 
 
 class DuckEngine:
@@ -310,12 +308,8 @@ class DuckEngine:
 
 def _written(statement: exp.Expression) -> str:
     """Write a statement out; deep expressions need more stack than Python gives at first."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 20_000))
-    try:
+    with deep():
         return statement.sql(_DIALECT, copy=False)
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def _table(name: str) -> exp.Table:
