@@ -243,7 +243,9 @@ class Writer:
         return f"({value} {word} ({', '.join(items)}))"
 
     def known(self, row: str, depth: int) -> str:
-        return f"({self.write(self.pick(('text', 'money', 'float', 'instant', 'date', 'boolean')), row, depth)} {self.pick(('is None', 'is not None'))})"
+        kind = self.pick(("text", "money", "float", "instant", "date", "boolean"))
+        # In brackets of its own: `x in (…) is None` would be a chain of comparisons, which the language refuses.
+        return f"(({self.write(kind, row, depth)}) {self.pick(('is None', 'is not None'))})"
 
     def texts(self, row: str, depth: int) -> str:
         name = self.pick(("contains", "startswith", "matches"))

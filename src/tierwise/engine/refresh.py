@@ -118,7 +118,7 @@ class Refresh(Completion):
         return {
             **report,
             "built": {},
-            "refunds_without_order": 0,
+            "refunds_without_order": self.refunds_without_order(),
             "memberships_written": written,
             "changes": causes,
             "recorded": True,
