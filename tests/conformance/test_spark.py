@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +22,12 @@ from tierwise.engine.cells import named_cell
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.snapshot import Snapshot, everyone
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.xdist_group("spark")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.skipif(not os.environ.get("TIERWISE_SPARK"), reason="starts a cluster: set TIERWISE_SPARK=1"),
+]
 
 
 #: A cluster plans a statement of a hundred joins for longer than it runs three of a third of them.

@@ -85,7 +85,7 @@ from tests.sources.test_staging import prepared
 from tierwise.sources.importer import import_file
 from tierwise.store import Store
 
-def die(*_):
+def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 folder, moment = Path(sys.argv[1]), sys.argv[2]
