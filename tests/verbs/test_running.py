@@ -70,7 +70,7 @@ def test_with_the_rows_of_now_at_an_instant_of_then(shop: Brand) -> None:
 
 def test_as_it_was_believed(shop: Brand) -> None:
     report = shop.run(3, as_of=datetime(2026, 6, 2, 4, tzinfo=UTC), as_believed=True)
-    assert (report["distributions"], report["recorded"]) == (1, False)
+    assert (report["distributions"], report["recorded"]) == (0, False), "it publishes none of its own"
     # placed among the two customers of the second run: both b and c are at least as good as its best
     assert answers(shop) == [("a", "rest", True), ("b", "best", False), ("c", "best", False)]
 

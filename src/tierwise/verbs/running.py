@@ -146,8 +146,8 @@ class Running:
                 return done
         opened.store.originals.purge(opened.clock())
         run_id = runs.begin(kind, opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
-        show(f"{kind} {run_id}", 0, 1)
         try:
+            show(f"{kind} {run_id}", 0, 1)
             if request is not None:
                 runs.step(run_id, "asked", {"key": request.key})
             imports = []
