@@ -20,13 +20,15 @@ class ColumnForm(Form):
     """Where a column's value comes from: a column of the file, or an expression over its columns.
 
     `type` is needed only for columns Tierwise does not know (text otherwise); `formats` are strptime formats, tried in
-    order; `role` marks personal data.
+    order; `role` marks personal data. `through`, of a customer, says ``stream.column``: the customer is that of the row
+    of this stream whose column has the value.
     """
 
     value: Expression
     type: str | None = None
     formats: tuple[str, ...] = ()
     role: str | None = None
+    through: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -45,6 +47,13 @@ class ColumnForm(Form):
             raise ValueError(
                 f"there is no type `{value}`; one of {', '.join(k for k in KIND_NAMES if k != 'duration')}"
             )
+        return value
+
+    @field_validator("through")
+    @classmethod
+    def _stream_and_column(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[^.\s]+\.[^.\s]+", value):
+            raise ValueError(f"`{value}` does not name a column of a stream, as in `orders.order_id`")
         return value
 
     @field_validator("role")
@@ -223,6 +232,19 @@ class Source(Form):
         if len(value) != 1 or value in "\r\n\0":
             raise ValueError("one character is needed")
         return value
+
+    @model_validator(mode="after")
+    def _only_customers_through(self) -> Source:
+        for name, mapping in self.streams.items():
+            for target, form in (*mapping.columns.items(), ("time", mapping.time)):
+                if form is not None and form.through is not None:
+                    raise ValueError(f"`{name}.{target}`: only a `customer:` goes through another stream")
+        return self
+
+    def relies_on(self) -> frozenset[str]:
+        """Return the streams whose rows say whose rows these are."""
+        customers = (self.customer, *(mapping.customer for mapping in self.streams.values()))
+        return frozenset(one.through.partition(".")[0] for one in customers if one is not None and one.through)
 
     @property
     def origin(self) -> str:

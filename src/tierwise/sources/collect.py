@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -18,11 +18,12 @@ from tierwise.definitions.load import Definitions
 from tierwise.definitions.sources import Source
 from tierwise.definitions.streams import Stream
 from tierwise.errors import DefinitionsInvalid, Place, Problem, SourceUnreadable
-from tierwise.lake import Lake
+from tierwise.lake import Entry, Lake
 from tierwise.sources.importer import FileImport, ImportReport, import_file
 from tierwise.sources.mapping import Mapping_, map_source
 from tierwise.sources.origins import origins_of
 from tierwise.sources.records import Reader
+from tierwise.sources.related import UNMATCHED
 from tierwise.sources.withdraw import files_of, superseded
 from tierwise.store import Store
 from tierwise.store.identifiers import CANONICAL
@@ -30,6 +31,7 @@ from tierwise.store.identifiers import CANONICAL
 __all__ = [
     "check_sources",
     "import_sources",
+    "in_order",
     "native_types",
     "pending",
     "source_hash",
@@ -98,12 +100,13 @@ def _place(definitions: Definitions, name: str, column: str) -> Place:
 
 def pending(definitions: Definitions, lake: Lake) -> Iterator[tuple[str, str, str]]:
     """Yield (source, file or table, state) of every file and table, state being new, changed or unchanged."""
-    for name, source in definitions.sources.items():
+    for name, source in in_order(definitions.sources):
         known = _known(lake, name)
         for origin in origins_of(source, definitions.folder or Path()):
             with closing(origin):
                 seen = origin.fingerprint() if origin.name in known else ""
-                yield name, origin.shown, _state(known.get(origin.name), seen, source_hash(source, definitions))
+                declared = source_hash(source, definitions)
+                yield name, origin.shown, _state(known.get(origin.name), seen, declared, lake, source)
 
 
 def source_hash(source: Source, definitions: Definitions) -> str:
@@ -122,15 +125,39 @@ def source_hash(source: Source, definitions: Definitions) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _known(lake: Lake, name: str) -> dict[str, Mapping[str, Any]]:
-    """Return what the lake says of the last import of each file of a source."""
-    return {entry.about["file"]: entry.about for entry in lake.entries("rows") if entry.about.get("source") == name}
+def in_order(sources: Mapping[str, Source]) -> list[tuple[str, Source]]:
+    """Return the sources as declared, but each after those that say whose its rows are.
+
+    Sources that rely on each other in a ring stay as they are declared: their rows find each other in a later run.
+    """
+    left, ordered = dict(sources), list[tuple[str, Source]]()
+    while left:
+        waits = {
+            n: any(_brings(one, source.relies_on()) for m, one in left.items() if m != n) for n, source in left.items()
+        }
+        name = next((name for name, waiting in waits.items() if not waiting), next(iter(left)))
+        ordered.append((name, left.pop(name)))
+    return ordered
 
 
-def _state(known: Mapping[str, Any] | None, seen: str, declared: str) -> str:
+def _brings(source: Source, streams: Collection[str]) -> bool:
+    return any(name in streams and mapping.from_ is None for name, mapping in source.streams.items())
+
+
+def _known(lake: Lake, name: str) -> dict[str, Entry]:
+    """Return the last import of each file of a source."""
+    return {entry.about["file"]: entry for entry in lake.entries("rows") if entry.about.get("source") == name}
+
+
+def _state(known: Entry | None, seen: str, declared: str, lake: Lake, source: Source) -> str:
+    """Return whether a file is new, changed (also: some of its rows may find their customers now) or unchanged."""
     if known is None:
         return "new"
-    same = known["source_hash"] == declared and known["fingerprint"] == seen
+    same = known.about["source_hash"] == declared and known.about["fingerprint"] == seen
+    if same and known.about["report"]["reasons"].get(UNMATCHED):
+        streams = source.relies_on()
+        later = (file.table for entry in lake.entries("rows") if entry.number > known.number for file in entry.files)
+        same = not any(table in streams for table in later)
     return "unchanged" if same else "changed"
 
 
@@ -162,7 +189,7 @@ def import_sources(
     reports = []
     origins = [
         (name, source, origin)
-        for name, source in definitions.sources.items()
+        for name, source in in_order(definitions.sources)
         for origin in origins_of(source, definitions.folder or Path())
     ]
     for index, (name, source, origin) in enumerate(origins):
@@ -170,7 +197,7 @@ def import_sources(
         with closing(origin):
             declared, known = source_hash(source, definitions), _known(lake, name)
             seen = origin.fingerprint()
-            if _state(known.get(origin.name), seen, declared) == "unchanged":
+            if _state(known.get(origin.name), seen, declared, lake, source) == "unchanged":
                 reports.append(ImportReport(name, origin.shown, state="unchanged"))
                 continue
             reader = origin.open()
@@ -178,7 +205,7 @@ def import_sources(
             if mapping.problems:
                 raise DefinitionsInvalid(mapping.problems)
             there = {one.name for other, _, one in origins if other == name}
-            otherwise = any(known[one]["source_hash"] != declared for one in there & known.keys())
+            otherwise = any(known[one].about["source_hash"] != declared for one in there & known.keys())
             earlier = files_of(lake, name, origin.name)
             again = superseded(earlier, seen) if earlier and earlier[-1].about["source_hash"] != declared else ()
             work = FileImport(

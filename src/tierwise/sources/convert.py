@@ -29,6 +29,7 @@ __all__ = ["DEFAULT_FORMATS", "EXCEL", "REASONS", "Converter", "kind_of_arrow"]
 #: Why a row is quarantined, beside the names of a source's own exclusions and the reader's reasons.
 REASONS: Final = {
     "missing_customer": "The row names no customer.",
+    "unmatched": "No row received so far says whose row this is; it is tried again when there are others.",
     "missing": "A column that the stream needs is empty.",
     "not_a_number": "The value is not a number, or too large for one.",
     "not_a_date": "The value is not a date or a time in the declared formats, or does not exist.",

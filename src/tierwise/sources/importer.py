@@ -23,6 +23,7 @@ from tierwise.sources.mapping import MappedStream, Mapping_
 from tierwise.sources.personal import personal_columns
 from tierwise.sources.quarantine import Quarantine
 from tierwise.sources.records import Reader
+from tierwise.sources.related import make_related
 from tierwise.sources.staging import Staging
 from tierwise.sources.statements import RowStatements, missing, named, subquery
 from tierwise.sources.withdraw import gone, withdrawn
@@ -132,6 +133,7 @@ class _Import:
         for name, body in statements.clock.macros().items():
             engine.define(name, body)
         self.streams = statements.streams
+        make_related(engine, lake, work.source.key_space, (through for through, _ in statements.related))
         self.staging = Staging(
             engine, statements, work.mapping, reader, quarantine, store.erasures.refusals(), self.personal
         )
@@ -181,12 +183,16 @@ class _Import:
     # -- customers --------------------------------------------------------------------------------------------------
 
     def everyone(self, *columns: str) -> list[exp.Select]:
-        """Return, for each stream with customers, these columns of its rows."""
+        """Return, for each stream whose rows name their customers, these columns of its rows."""
         return [
-            self.fates.kept(exp.select(*(col(name, "s") for name in columns)).from_(self.fates.rows(i).subquery("s")))
+            self.columns_of(i, *(col(name, "s") for name in columns))
             for i, stream in enumerate(self.streams)
-            if stream.mapped.customer is not None
+            if stream.mapped.customer is not None and stream.mapped.through is None
         ]
+
+    def columns_of(self, index: int, *columns: exp.Expression) -> exp.Select:
+        """Return columns of the kept rows ``s`` of a stream."""
+        return self.fates.kept(exp.select(*columns).from_(self.fates.rows(index).subquery("s")))
 
     def assign_ids(self) -> None:
         """Make ``assigned$`` of the customers' keys and their source records, numbered as they come in the file."""
@@ -217,12 +223,17 @@ class _Import:
             exp.select(cast(null(), "VARCHAR").as_("customer_key"), cast(null(), "BIGINT").as_("line$", quoted=True))
         ]
         same = equals(col("source_key", "a"), col("customer_key", "u"))
-        return (
+        named_so = (
             exp.select(col("line$", "u").as_("line"), col("source_record_id", "a"))
-            .distinct()
             .from_(subquery(_all(rows)))
             .join(named("assigned$", "a"), on=same)
         )
+        found_so = [
+            self.columns_of(i, col("line$", "s"), cast(col("customer_key", "s"), "BIGINT"))
+            for i, stream in enumerate(self.streams)
+            if stream.mapped.through is not None
+        ]
+        return exp.select("*").distinct().from_(subquery(_all([named_so, *found_so])))
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -266,7 +277,10 @@ class _Import:
     def system(self, mapped: MappedStream) -> dict[str, exp.Expression]:
         """Return the columns that every row of the lake has, of a row ``k`` and its record ``a``."""
         received = literal(self.work.received_at, INSTANT)
-        record = col("source_record_id", "a") if mapped.customer is not None else cast(null(), "BIGINT")
+        if mapped.through is not None:
+            record: exp.Expression = cast(col("customer_key", "k"), "BIGINT")
+        else:
+            record = col("source_record_id", "a") if mapped.customer is not None else cast(null(), "BIGINT")
         return {
             "source": text(self.work.name),
             "key_space": text(self.work.source.key_space),
@@ -289,7 +303,7 @@ class _Import:
             *(value.as_(name, quoted=True) for name, value in system.items()),
             *(col(target, "k") for target in mapped.columns if target != "time"),
         ).from_(self.fates.written(index).subquery("k"))
-        if mapped.customer is None:
+        if mapped.customer is None or mapped.through is not None:
             return select
         return select.join(named("assigned$", "a"), on=equals(col("source_key", "a"), col("customer_key", "k")))
 

@@ -22,7 +22,7 @@ from tierwise.errors import Problem, near_name
 from tierwise.sources.convert import kind_of_arrow
 from tierwise.store.identifiers import CANONICAL
 
-__all__ = ["INDEX_SUFFIX", "MappedStream", "Mapping_", "map_source"]
+__all__ = ["INDEX_SUFFIX", "MappedStream", "Mapping_", "Through", "map_source"]
 
 #: What the lake calls the blind index of a personal field: the field's name with this behind it.
 INDEX_SUFFIX: Final = "_index"
@@ -33,7 +33,8 @@ class MappedStream:
     """One stream of a source, its expressions checked against the file.
 
     `personal` are the fields that go to the people vault, each with the file's column and its role; what identifies
-    leaves its blind index in `columns`, as ``<field>_index``.
+    leaves its blind index in `columns`, as ``<field>_index``. With `through`, a column of another stream, `customer` is
+    no number of a customer but a value of that column, and the row is of the customer whose row there has it.
     """
 
     stream: Stream
@@ -44,6 +45,15 @@ class MappedStream:
     columns: Mapping[str, tuple[Expr, Kind, tuple[str, ...]]]
     row_key: tuple[str, ...]
     personal: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    through: Through | None = None
+
+
+@dataclass(frozen=True)
+class Through:
+    """The column of another stream by which a row finds its customer."""
+
+    stream: str
+    column: str
 
 
 @dataclass(frozen=True)
@@ -160,8 +170,11 @@ class _Mapper:
                 path,
                 "say which column names the customer: `customer: …`",
             )
+        known_by = mapping.customer or self.source.customer
+        through = self.through(stream, known_by, path) if known_by is not None and stream.customer else None
         time = self.value(mapping.time, f"{path}.time") if mapping.time is not None else None
-        if mapping.time is None and stream.customer and stream.name != CUSTOMERS.name:
+        timeless = mapping.time is None and through is None
+        if timeless and stream.customer and stream.name != CUSTOMERS.name:
             self.report("source", f"`{stream.name}` needs a time", path, "say which column is the time: `time: …`")
         for required in stream.required:
             if required not in mapping.columns:
@@ -193,11 +206,37 @@ class _Mapper:
         for column in mapping.row_key:
             self.has(column, f"{path}.row_key")
         time_formats = self.formats(mapping.time) if mapping.time is not None else ()
-        known_by = mapping.customer or self.source.customer
         if known_by is not None and known_by.role is not None and stream.customer:
             personal["customer"] = (known_by.value, known_by.role)
         who = customer if stream.customer else None
-        return MappedStream(stream, where, time, time_formats, who, columns, row_key, personal)
+        return MappedStream(stream, where, time, time_formats, who, columns, row_key, personal, through)
+
+    def through(self, stream: Stream, form: ColumnForm, path: str) -> Through | None:
+        """Return the other stream's column by which a row finds its customer, if it is declared to go through one."""
+        if form.through is None:
+            return None
+        name, _, column = form.through.partition(".")
+        other, place = self.streams.get(name), f"{path}.customer" if self.source.customer is not form else "customer"
+        if other is None or not other.customer:
+            hint = near_name(name, [one.name for one in self.streams.values() if one.customer])
+            self.report("source", f"there is no stream `{name}` with customers to go through", place, hint)
+        elif other.column(column) is None:
+            hint = near_name(column, [one.name for one in other.columns])
+            self.report("source", f"`{name}` has no column `{column}`", place, hint)
+        elif name == stream.name:
+            self.report("source", f"a row of `{name}` cannot find its customer in `{name}` itself", place)
+        elif not self.is_brought(name, column):
+            what = f"no source of the key space `{self.source.key_space}` maps `{form.through}` to a column of its file"
+            self.report("source", what, place, "rows that are put together of others have no row to go through")
+        return Through(name, column)
+
+    def is_brought(self, stream: str, column: str) -> bool:
+        """Whether a source with the same customers maps a column of a stream."""
+        return any(
+            stream in one.streams and column in one.streams[stream].columns
+            for one in self.definitions.sources.values()
+            if one.key_space == self.source.key_space
+        )
 
     def customer(self, form: ColumnForm, path: str) -> Expr | None:
         """Return who a row is about; somebody known by personal data is known by its blind index."""

@@ -17,6 +17,7 @@ from tierwise.engine.sql import col, number, text
 from tierwise.sources.mapping import INDEX_SUFFIX, Mapping_
 from tierwise.sources.quarantine import Quarantine
 from tierwise.sources.records import CsvReader, RawBatch, Reader
+from tierwise.sources.related import UNMATCHED
 from tierwise.sources.statements import RAW, SEPARATOR, STAGED, RowStatements, named, present
 from tierwise.store import Refusals
 from tierwise.store.identifiers import CANONICAL
@@ -154,7 +155,8 @@ class Staging:
         found = dict(self.engine.rows(wrong))
         for line, original in self.originals(batches, pa.array(found, pa.int64())):
             column, _, reason = found[line].rpartition(SEPARATOR)
-            self.quarantine.add(line, column or None, reason, None if reason == ERASED else original)
+            kept = reason != ERASED and not (reason == UNMATCHED and self.mapping.personal)  # whose it is nobody knows
+            self.quarantine.add(line, column or None, reason, original if kept else None)
 
     def originals(self, batches: list[RawBatch], lines: pa.Int64Array) -> Iterator[tuple[int, str]]:
         """Yield the rows as they were."""
@@ -177,6 +179,8 @@ def _known_by(statements: RowStatements) -> dict[str, str]:
     """Return the columns of ``staged$`` by which people are known: an identifier's role, nothing for their numbers."""
     found: dict[str, str] = {}
     for stream in statements.streams:
+        if stream.mapped.through is not None:  # no row of somebody who was erased is left to go through
+            continue
         roles = {f"{name}{INDEX_SUFFIX}": role for name, (_, role) in stream.mapped.personal.items()}
         for name, value in stream.values.items():
             if isinstance(value, exp.Column) and (name == "customer_key" or roles.get(name) in CANONICAL):

@@ -19,7 +19,8 @@ from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
 from tierwise.engine.sql import all_of, cast, col, fn, literal, null, number, physical, text, try_cast, when
 from tierwise.sources.convert import Converter
-from tierwise.sources.mapping import MappedStream, Mapping_
+from tierwise.sources.mapping import MappedStream, Mapping_, Through
+from tierwise.sources.related import RECORD, TIME, UNMATCHED, join_related
 
 __all__ = [
     "RAW", "SEPARATOR", "STAGED", "RowStatements", "StagedStream", "columns_read", "missing", "named", "present",
@@ -73,6 +74,7 @@ class RowStatements:
         self.prepared: dict[tuple[str, Kind, tuple[str, ...]], str] = {}
         self.derived: dict[exp.Expression, str] = {}
         self.exchanged: dict[exp.Expression, str] = {}
+        self.related: dict[tuple[Through, exp.Expression], str] = {}
         self.excluded = [
             (name, self.named(self.emitter().certain(rule))) for name, rule in self.mapping.exclude.items()
         ]
@@ -144,11 +146,10 @@ class RowStatements:
         values: dict[str, exp.Expression] = {}
         if mapped.customer is not None:
             values["customer_key"] = self.customer_key(mapped)
-        values["time"] = (
-            self.value(mapped.time, INSTANT, mapped.time_formats)
-            if mapped.time is not None
-            else cast(null(), "TIMESTAMP")
-        )
+        if mapped.time is not None:
+            values["time"] = self.value(mapped.time, INSTANT, mapped.time_formats)
+        else:
+            values["time"] = self.of_related(mapped, TIME) if mapped.through else cast(null(), "TIMESTAMP")
         for target, (expr, kind, formats) in mapped.columns.items():
             values[target] = self.money(self.value(expr, kind, formats), kind)
         key = self.named(self.key(mapped))
@@ -157,9 +158,16 @@ class RowStatements:
         return StagedStream(mapped, takes.name if takes is not None else None, key.name, not mapped.row_key, values)
 
     def customer_key(self, mapped: MappedStream) -> exp.Expression:
-        """Return the customer's number as text."""
+        """Return the customer's number as text; where another stream says whose the row is, the source record's."""
         assert mapped.customer is not None
-        return self.value(mapped.customer, TEXT)
+        return self.of_related(mapped, RECORD) if mapped.through else self.value(mapped.customer, TEXT)
+
+    def of_related(self, mapped: MappedStream, what: str) -> exp.Expression:
+        """Return the source record, or the time, of the row of another stream by which a row finds its customer."""
+        assert mapped.customer is not None
+        assert mapped.through is not None
+        value = self.value(mapped.customer, TEXT)
+        return col(self.related.setdefault((mapped.through, value), f"t{len(self.related)}$") + what, "r")
 
     def key(self, mapped: MappedStream) -> exp.Expression:
         """Return a row's key: the declared columns, or a hash of all that is read, as 16 bytes."""
@@ -187,7 +195,9 @@ class RowStatements:
     def checks(self, mapped: MappedStream) -> Iterator[tuple[exp.Expression, str, str]]:
         """Yield (condition that is wrong, the file's column, reason) of a stream, in the order they are judged."""
         if mapped.customer is not None:
-            yield missing(self.customer_key(mapped)), _column_of(mapped.customer), "missing_customer"
+            yield missing(self.value(mapped.customer, TEXT)), _column_of(mapped.customer), "missing_customer"
+            if mapped.through is not None:
+                yield missing(self.customer_key(mapped)), _column_of(mapped.customer), UNMATCHED
         if mapped.time is not None:
             time = self.value(mapped.time, INSTANT, mapped.time_formats)
             column = _column_of(mapped.time)
@@ -227,6 +237,7 @@ class RowStatements:
         select = self.cleaned()
         for layer in (self.converted(), self.resolved(), _layer(self.derived), _layer(self.exchanged)):
             select = layer.from_(select.subquery("r"))
+        select = join_related(select, self.related)
         kept: dict[str, None] = {}
         for stream in self.streams:
             kept |= dict.fromkeys(value.name for value in stream.values.values() if isinstance(value, exp.Column))
