@@ -14,8 +14,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from tests.conformance.strategies import cases
-from tests.conformance.worlds import Case, catalogue_of, engine_of, log_of, same
 from tierwise.definitions.check import Catalogue
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import source_of
@@ -26,9 +24,11 @@ from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.snapshot import Snapshot, everyone
 from tierwise.engine.sql import col
 from tierwise.errors import TierwiseError
+from tierwise.testing.strategies import cases
+from tierwise.testing.worlds import Case, catalogue_of, engine_of, log_of, same
 
-#: More of them: TIERWISE_EXAMPLES=2000 pytest tests/conformance/test_changes.py
-EXAMPLES = int(os.environ.get("TIERWISE_EXAMPLES", "16"))
+#: More of them: TIERWISE_CASES=2000 pytest tests/conformance/test_changes.py
+EXAMPLES = int(os.environ.get("TIERWISE_CASES", "16"))
 STEPS = tuple(
     timedelta(microseconds=1) * micros
     for micros in (1, 30_000_000, 3_600_000_000, 86_400_000_000, 7 * 86_400_000_000, 31 * 86_400_000_000)

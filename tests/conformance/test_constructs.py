@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import pytest
 
-from tests.conformance.truths import (
-    FORMS,
-    GROUPS,
-    HISTORY,
-    MEMBERSHIP,
-    NOTHING,
-    OPTIONS,
-    PEOPLE,
-    POPULATION,
-    RANKED,
-    RECORDED,
-    SCALARS,
-    SEQUENCES,
-    STREAM,
-    TIMED,
-    TRIED,
-)
-from tests.conformance.worlds import Case, catalogue_of, engine_of, reference_of, same, spines
 from tierwise.definitions.language.functions import FUNCTIONS, STREAM_OPTIONS
 from tierwise.definitions.language.kinds import Kind
 from tierwise.definitions.language.nodes import Call, Chain, Literal, Op, walk
 from tierwise.definitions.language.parser import parse
 from tierwise.definitions.language.reference import Evaluation
 from tierwise.engine.cells import named_cell
-
-WHICH = {"abcdefg": 0, "abcd": 1, "efg": 2, "": NOTHING}
-
-
-def _with(form: str, option: str) -> str:
-    return f"{form[:-1]}, {option})" if option else form
-
-
-def _firsts() -> set[str]:
-    """The first form of each function: it is tried with every option, the others with some."""
-    found: dict[str, str] = {}
-    for form in FORMS:
-        found.setdefault(form.partition("(")[0], form)
-    return set(found.values())
-
-
-#: Expression → what it says of each customer, in order.
-OF_STREAMS: dict[str, Sequence[Any]] = {
-    **{
-        _with(form, option): (truth[WHICH[OPTIONS[option]]], truth[NOTHING], truth[NOTHING])
-        for form, truth in FORMS.items()
-        for option in (TRIED if form in _firsts() else TRIED[:: len(TRIED) // 4])
-    },
-    **{
-        _with("sum(s.q)", option): (sum(2 ** "abcdefg".index(key) for key in rows), 0, 0)
-        for option, rows in OPTIONS.items()
-    },
-    **{text: (truth, None, None) for text, truth in TIMED.items()},
-    **{text: (truth, False, False) for text, truth in SEQUENCES.items()},
-}
-WORLDS: dict[str, tuple[Case, Mapping[str, Sequence[Any]]]] = {
-    "stream": (replace(STREAM, parameters={"span": {"type": "duration", "default": "2mo"}}), OF_STREAMS),
-    "scalar": (PEOPLE, SCALARS),
-    "population": (RANKED, POPULATION),
-    "membership": (RANKED, MEMBERSHIP),
-    "group": (RANKED, GROUPS),
-    "history": (RECORDED, HISTORY),
-}
+from tierwise.testing.constructs import WORLDS
+from tierwise.testing.worlds import catalogue_of, engine_of, reference_of, same, spines
 
 
 @dataclass(frozen=True)
@@ -148,7 +94,7 @@ USES = frozenset(_uses())
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_has_cases_with_every_option(name: str) -> None:
     options = [param for param in FUNCTIONS[name].params if param.keyword]
-    assert (name, "", "") in USES, f"write a case for {name}() in tests/conformance/truths.py"
+    assert (name, "", "") in USES, f"write a case for {name}() in tierwise/testing/truths.py"
     missing = [param.name for param in options if (name, param.name, "") not in USES]
     assert not missing, f"no case gives {name}() the options {missing}"
     choices = [(param.name, choice) for param in options for choice in param.choices if param.name == "best"]

@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
-from tests.conformance.strategies import cases
-from tests.conformance.worlds import Case, at, differences, row
+from tierwise.testing.strategies import cases
+from tierwise.testing.worlds import Case, at, differences, row
 
-#: More of them: TIERWISE_EXAMPLES=2000 pytest tests/conformance/test_generated.py
-EXAMPLES = int(os.environ.get("TIERWISE_EXAMPLES", "16"))
+#: More of them: TIERWISE_CASES=2000 pytest tests/conformance/test_generated.py
+EXAMPLES = int(os.environ.get("TIERWISE_CASES", "16"))
 SHOWN = 10
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.conformance.test_rules import AS_OF, ago, asked, spent
-from tests.conformance.worlds import Case, agreed, at, row
 from tierwise.definitions.check import check
 from tierwise.definitions.language.functions import LATER
 from tierwise.definitions.language.reference import Change, Row
 from tierwise.definitions.load import define
+from tierwise.testing.worlds import Case, agreed, at, row
 
 
 def _problems(**tags: str) -> list[str]:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.test_generated import EXAMPLES
-from tests.conformance.worlds import Case, agreed, at, differences, row
 from tierwise.definitions.language.reference import Row
 from tierwise.definitions.language.typed import Value
+from tierwise.testing.worlds import Case, agreed, at, differences, row
 
 RULES = {
     "gold": 'sum(orders.kept_amount, within="100d") >= 1000',

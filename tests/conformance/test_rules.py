@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.conformance.worlds import Case, agreed, at
 from tierwise.definitions.language.reference import Row
+from tierwise.testing.worlds import Case, agreed, at
 
 #: 1 July 2026, 00:00 in Shanghai.
 AS_OF = at("2026-06-30 16:00")

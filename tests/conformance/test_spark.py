@@ -11,9 +11,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.test_constructs import WORLDS
-from tests.conformance.truths import FORMS
-from tests.conformance.worlds import catalogue_of, fill, log_of, same
 from tests.spark_cluster import QUICK, spark_cluster
 from tierwise.engine.backends.spark.engine import SparkEngine
 from tierwise.engine.backends.spark.session import stop_session
@@ -21,6 +18,9 @@ from tierwise.engine.build import source_of
 from tierwise.engine.cells import named_cell
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.snapshot import Snapshot, everyone
+from tierwise.testing.constructs import WORLDS
+from tierwise.testing.truths import FORMS
+from tierwise.testing.worlds import catalogue_of, fill, log_of, same
 
 pytestmark = [
     pytest.mark.spark,

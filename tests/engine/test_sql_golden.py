@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from tests.conformance.worlds import Case, catalogue_of
 from tierwise.engine.build import source_of
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.snapshot import Snapshot, Spine, customers, everyone, moments
+from tierwise.testing.worlds import Case, catalogue_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 AS_OF = datetime(2026, 6, 30, 16)

@@ -18,11 +18,22 @@ from tierwise.engine.sql import KEY, cast, coalesce, col, equals, filtered, fn, 
 if TYPE_CHECKING:  # an evaluator joins what is said by hand, which is worked out with it
     from tierwise.engine.evaluate import Evaluator
 
-__all__ = ["BY_HAND", "by_hand", "by_rule", "contradictions", "moved_by_hand", "overruling", "said", "with_by_hand"]
+__all__ = [
+    "BY_HAND",
+    "SAID",
+    "by_hand",
+    "by_rule",
+    "contradictions",
+    "moved_by_hand",
+    "overruling",
+    "said",
+    "with_by_hand",
+]
 
 #: The engine's table of what holds by hand: customer, name, what was said, what the rule gives.
 BY_HAND: Final = "by_hand"
-_SAID: Final = pa.schema(
+#: What is said by hand, as an evaluation reads it.
+SAID: Final = pa.schema(
     [
         ("fact_id", pa.int64()),
         ("customer_id", pa.int64()),
@@ -52,7 +63,7 @@ def said(facts: pa.Table, catalogue: Catalogue) -> pa.Table:
         for fact in facts.to_pylist()
         for name, value in _meant(fact, catalogue, lists)
     ]
-    return pa.Table.from_pylist(rows, schema=_SAID)
+    return pa.Table.from_pylist(rows, schema=SAID)
 
 
 def _meant(fact: Mapping[str, str], catalogue: Catalogue, lists: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:

@@ -82,7 +82,13 @@ def new_records(lake: Lake, since: int, version: int) -> list[int]:
 
 @dataclass
 class Refresh(Completion):
-    """One refresh after the import, over tables that need not be built again (see `rebuild_because`)."""
+    """One refresh after the import, over tables that need not be built again (see `rebuild_because`).
+
+    Args:
+        everyone_beyond: the share of all customers beyond which everyone is evaluated; three in ten by default.
+    """
+
+    everyone_beyond: float | None = None
 
     def refresh(self, snapshot: Snapshot, publish: bool) -> dict[str, Any]:
         """Put the new rows into the tables, evaluate whom they or time touch, record; return the report.
@@ -102,7 +108,8 @@ class Refresh(Completion):
         why = {} if reason else self.touch(arrivals, standing, snapshot)
         clock.lap("touched")
         touched = 0 if reason else engine.count(_TOUCHED)
-        if not reason and touched > _SHARE_OF_EVERYONE * engine.count(RESULTS):
+        most = _SHARE_OF_EVERYONE if self.everyone_beyond is None else self.everyone_beyond
+        if not reason and touched > most * engine.count(RESULTS):
             reason = "most customers are touched"
         with engine.transaction():
             arrivals.put()

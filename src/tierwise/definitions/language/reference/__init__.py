@@ -19,6 +19,6 @@ being easy to check over being quick. In reading order:
 
 from tierwise.definitions.language.reference.evaluation import Evaluation, evaluate, publish, tier_of
 from tierwise.definitions.language.reference.populations import Published
-from tierwise.definitions.language.reference.world import Change, CustomerId, Row, World
+from tierwise.definitions.language.reference.world import Change, CustomerId, Row, Said, World
 
-__all__ = ["Change", "CustomerId", "Evaluation", "Published", "Row", "World", "evaluate", "publish", "tier_of"]
+__all__ = ["Change", "CustomerId", "Evaluation", "Published", "Row", "Said", "World", "evaluate", "publish", "tier_of"]

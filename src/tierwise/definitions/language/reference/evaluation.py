@@ -116,8 +116,28 @@ class Evaluation:
             self._values[key] = self._value(node, customer, None)
         return self._values[key]
 
+    def tag(self, name: str, customer: CustomerId) -> Value:
+        """Return the value of a tag: what was said by hand, or what its rule gives."""
+        said = self._said(name, customer)
+        return self.value(self.world.tags[name], customer) if said is None else said
+
+    def segment(self, name: str, customer: CustomerId) -> bool:
+        """Return whether the customer is in a segment, by hand or by its rule."""
+        said = self._said(name, customer)
+        return (self.value(self.world.segments[name], customer) if said is None else said) is True
+
     def tier_of(self, tiering: str, customer: CustomerId) -> str:
-        """Return the customer's tier: the first whose rule holds, or what a tiering that remembers makes of it."""
+        """Return the customer's tier: the one they are pinned into, or what the tiering makes of them."""
+        said = self._said(tiering, customer)
+        return self._unpinned(tiering, customer) if said is None else str(said)
+
+    def _said(self, name: str, customer: CustomerId) -> Value:
+        """What holds by hand of a name: of several the newest."""
+        holding = [s for s in self.world.said.get(customer, ()) if s.name == name and s.holds(self.now.as_of)]
+        return max(holding, key=lambda said: said.number).value if holding else None
+
+    def _unpinned(self, tiering: str, customer: CustomerId) -> str:
+        """The first tier whose rule holds, or what a tiering that remembers makes of it."""
         if tiering in self.world.keeps:
             return self.state_of(tiering, customer).tier
         if tiering in self.world.stays:
@@ -178,11 +198,11 @@ class Evaluation:
             case AttributeOf(name=name):
                 return fit(attribute_at(name, world.records.get(customer, ()), self.now.as_of), node.kind)
             case TagOf(name=name):
-                return fit(self.value(world.tags[name], customer), node.kind)
+                return fit(self.tag(name, customer), node.kind)
             case ParameterOf(name=name):
                 return fit(world.parameters[name], node.kind)
             case SegmentOf(name=name):
-                return self.value(world.segments[name], customer) is True
+                return self.segment(name, customer)
             case TierOf(tiering=tiering):
                 return self.tier_of(tiering, customer)
             case RelatedOf():

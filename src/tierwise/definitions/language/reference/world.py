@@ -10,7 +10,7 @@ from tierwise.definitions.language.keeping import Keeping
 from tierwise.definitions.language.times import Zone
 from tierwise.definitions.language.typed import Expr, Value
 
-__all__ = ["Change", "CustomerId", "Moment", "Row", "World"]
+__all__ = ["Change", "CustomerId", "Moment", "Row", "Said", "World"]
 
 CustomerId = int
 
@@ -38,13 +38,28 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody said by hand: the value of a tag, a tier, or True or False of a segment, in [since, until)."""
+
+    number: int
+    name: str
+    value: Value
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, as_of: datetime) -> bool:
+        """Whether it holds at an instant."""
+        return self.since <= as_of and (self.until is None or as_of < self.until)
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything an answer can depend on beside its as_of; rows stand in any order, also those after as_of.
 
     `lookups` are table → key → column → value. `tierings` hold (tier, rule) as declared, best first where ordered;
     the rule of the last one is None: otherwise. `stays` are the conditions to stay in a tier, tiering → tier →
     condition, and `keeps` the terms of the tierings that are programmes. `key_space`, where a row carries it, says
-    whose order numbers it uses.
+    whose order numbers it uses. `said` is what was said by hand of each customer.
     """
 
     streams: Mapping[str, Mapping[CustomerId, Sequence[Row]]] = field(default_factory=dict)
@@ -58,6 +73,7 @@ class World:
     changes: Mapping[CustomerId, Sequence[Change]] = field(default_factory=dict)
     stays: Mapping[str, Mapping[str, Expr]] = field(default_factory=dict)
     keeps: Mapping[str, Keeping] = field(default_factory=dict)
+    said: Mapping[CustomerId, Sequence[Said]] = field(default_factory=dict)
     zone: Zone = field(default_factory=lambda: Zone("UTC"))
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from tests.conformance.worlds import Case, at, row
 from tierwise.definitions.language.reference import Change, Row
+from tierwise.testing.worlds import Case, at, row
 
 __all__ = [
     "AS_OF",
@@ -28,6 +28,7 @@ __all__ = [
     "SEQUENCES",
     "STREAM",
     "TIMED",
+    "TRIED",
 ]
 
 #: Monday, 15 June 2026, noon in Shanghai.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from tierwise.definitions.check import Catalogue, check
 from tierwise.definitions.language.kinds import Kind
-from tierwise.definitions.language.reference import Change, Evaluation, Published, Row, World
+from tierwise.definitions.language.reference import Change, Evaluation, Published, Row, Said, World
 from tierwise.definitions.language.typed import Expr, Population, Value, walk_typed
 from tierwise.definitions.load import define
-from tierwise.definitions.streams import CUSTOMERS
+from tierwise.definitions.streams import BUILT_IN, CUSTOMERS, Column
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import IDS, RECORDS, build_lookup, build_stream, source_of
+from tierwise.engine.by_hand import SAID
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution, from_rows, to_rows
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Backend, Evaluator
@@ -31,15 +32,23 @@ from tierwise.lake import Lake
 __all__ = [
     "ATTRIBUTES",
     "COLUMNS",
+    "SOURCE",
     "Case",
+    "agreed",
+    "around",
     "at",
     "catalogue_of",
     "differences",
     "engine_of",
     "fill",
+    "lake_rows",
     "log_of",
+    "named",
+    "populations",
     "reference_of",
     "row",
+    "said_of",
+    "same",
     "spines",
 ]
 
@@ -60,7 +69,11 @@ _ARROW: Final = {
 _SYSTEM: Final = {
     "source": pa.string(), "key_space": pa.string(), "source_record_id": pa.int64(), "row_key": pa.string(),
     "time": pa.timestamp("us"), "received_at": pa.timestamp("us"), "import_id": pa.int64(), "op": pa.string(),
+    "fate": pa.string(), "line": pa.int64(),
 }  # fmt: skip
+#: The name of the one source that brings everything, and when it does: after all rows, so that each says its own time.
+SOURCE: Final = "crm"
+_RECEIVED: Final = datetime(2100, 1, 1)
 
 
 def at(text: str) -> datetime:
@@ -75,7 +88,10 @@ def row(time: str, key: str = "", /, **values: Value) -> Row:
 
 @dataclass(frozen=True)
 class Case:
-    """Definitions, rows and an as_of; `tags` are (name, expression) in order, `lookups` table → key → column → value."""
+    """Definitions, rows and an as_of; `tags` are (name, expression) in order, `lookups` table → key → column → value.
+
+    `changes` is what the membership log holds, `said` what was said by hand, both by customer.
+    """
 
     tags: Mapping[str, str]
     as_of: datetime
@@ -90,6 +106,7 @@ class Case:
     moments: Sequence[datetime] = ()
     declared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     changes: Mapping[int, Sequence[Change]] = field(default_factory=dict)
+    said: Mapping[int, Sequence[Said]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -100,10 +117,15 @@ class Case:
 def catalogue_of(case: Case) -> Catalogue:
     """Check the case's definitions, which must be good."""
     attributes = {n: {"value": n} if n in _BUILT_IN else {"value": n, "type": kind} for n, kind in ATTRIBUTES.items()}
+    declared = {"s": COLUMNS, **case.declared}
+    brought = {
+        name: {"columns": {column: column for column in declared.get(name) or _columns_of(name)}}
+        for name in {*case.streams, *(["refunds"] if "orders" in case.streams else [])}
+    }
     definitions, problems = define(
         {"name": "case", "timezone": case.zone},
-        sources={"crm": {"file": "crm.csv", "streams": {"customers": {"columns": attributes}}}},
-        streams={"s": {"columns": COLUMNS}, **{name: {"columns": columns} for name, columns in case.declared.items()}},
+        sources={SOURCE: {"file": "crm.csv", "streams": {"customers": {"columns": attributes}, **brought}}},
+        streams={name: {"columns": columns} for name, columns in declared.items()},
         lookups={
             name: {"file": f"{name}.csv", "key": "key", "types": _types(rows)} for name, rows in case.lookups.items()
         },
@@ -119,6 +141,10 @@ def catalogue_of(case: Case) -> Catalogue:
         f"{problem.place if hasattr(problem, 'place') else ''}{problem}" for problem in problems
     )
     return catalogue
+
+
+def _columns_of(stream: str) -> list[str]:
+    return [column.name for column in BUILT_IN[stream].columns if not column.computed and not column.origin]
 
 
 def _types(rows: Mapping[str, Mapping[str, Value]]) -> dict[str, str]:
@@ -154,18 +180,13 @@ def reference_of(case: Case, catalogue: Catalogue) -> World:
         segments={name: expression(rule) for name, rule in catalogue.segments.items()},
         tierings={name: [(t, rule.expr) for t, rule in rules.items()] for name, rules in catalogue.tierings.items()},
         changes=case.changes,
+        said=case.said,
         stays={
             name: {tier: expression(rule) for tier, rule in rules.items()} for name, rules in catalogue.stays.items()
         },
         keeps={n: form.keep.keeping for n, form in catalogue.definitions.tierings.items() if form.keep is not None},
         zone=catalogue.zone,
     )
-
-
-def _populations(world: World) -> Iterator[Population]:
-    rules = [rule for tiers in world.tierings.values() for _, rule in tiers if rule is not None]
-    for expr in (*world.tags.values(), *world.segments.values(), *rules):
-        yield from (node for node in walk_typed(expr) if isinstance(node, Population))
 
 
 class _Reference:
@@ -178,14 +199,28 @@ class _Reference:
 
     def value(self, name: str, customer: int, as_of: datetime) -> Value:
         if as_of not in self.others:
-            nodes = list(_populations(self.world))
+            nodes = list(populations(self.world))
             later = as_of > self.first.now.as_of
             published = {node: self.first.publish(node) if later else Published({}) for node in nodes}
             self.others[as_of] = Evaluation(self.world, as_of, published)
         evaluation = self.others[as_of]
-        if name in self.world.tierings:
-            return evaluation.tier_of(name, customer)
-        return evaluation.value(self.world.tags.get(name) or self.world.segments[name], customer)
+        return named(evaluation, name, customer)
+
+
+def named(evaluation: Evaluation, name: str, customer: int) -> Value:
+    """Return what the reference says of a customer to a name: a tag, a tiering or a segment."""
+    if name in evaluation.world.tierings:
+        return evaluation.tier_of(name, customer)
+    if name in evaluation.world.tags:
+        return evaluation.tag(name, customer)
+    return evaluation.segment(name, customer)
+
+
+def populations(world: World) -> Iterator[Population]:
+    """Yield every comparison with a population that the definitions make."""
+    rules = [rule for tiers in world.tierings.values() for _, rule in tiers if rule is not None]
+    for expr in (*world.tags.values(), *world.segments.values(), *rules):
+        yield from (node for node in walk_typed(expr) if isinstance(node, Population))
 
 
 # -- the engine --------------------------------------------------------------------------------------------------------
@@ -219,25 +254,28 @@ def fill(engine: Backend, case: Case, catalogue: Catalogue, folder: Path) -> Non
 
 def _lake(case: Case, catalogue: Catalogue, folder: Path) -> Lake:
     lake = Lake(folder)
-    tables = {name: _table(rows, catalogue.streams[name].columns) for name, rows in case.streams.items()}
-    tables["customers"] = _table(case.records, catalogue.reference["customers"].columns)
+    columns = {**catalogue.streams, CUSTOMERS.name: catalogue.reference[CUSTOMERS.name]}
+    tables = {
+        name: lake_rows(columns[name].columns, [(customer, one, {}) for customer, own in rows.items() for one in own])
+        for name, rows in {**case.streams, CUSTOMERS.name: case.records}.items()
+    }
     lake.append("rows", {name: table for name, table in tables.items() if table.num_rows}, "one")
     return lake
 
 
-def _table(rows: Mapping[int, Sequence[Row]], columns: Sequence[Any]) -> pa.Table:
+def lake_rows(columns: Sequence[Column], rows: Iterable[tuple[int, Row, Mapping[str, Any]]]) -> pa.Table:
+    """Return rows as an import writes them to the lake.
+
+    Args:
+        columns: those of the stream.
+        rows: (customer, row, what else the lake says of it, such as the number of its import); the source record of a
+            customer has the customer's number.
+    """
     own = {c.name: _ARROW[c.kind.name] for c in columns if not c.computed and not c.origin}
-    system = {
-        "source": "test",
-        "key_space": "default",
-        "received_at": datetime(2100, 1, 1),
-        "import_id": 1,
-        "op": "put",
-    }
+    system = {"source": SOURCE, "key_space": "default", "received_at": _RECEIVED, "import_id": 1, "op": "put"}
     listed = [
-        {**system, **r.values, "source_record_id": customer, "row_key": r.row_key, "time": r.time}
-        for customer, found in rows.items()
-        for r in found
+        {**system, **r.values, "source_record_id": customer, "row_key": r.row_key, "time": r.time, **more}
+        for customer, r, more in rows
     ]
     return pa.Table.from_pylist(listed, schema=pa.schema({**_SYSTEM, **own}))
 
@@ -259,6 +297,20 @@ def log_of(case: Case, folder: Path) -> tuple[str, ...]:
     return tuple(str(path) for path in lake.paths("memberships"))
 
 
+def said_of(case: Case) -> pa.Table | None:
+    """Return what is said by hand as an evaluation reads it, None of nothing."""
+    rows = [
+        {"fact_id": s.number, "customer_id": customer, "name": s.name, "value": _written(s.value), "valid_from": s.since, "ends_at": s.until}
+        for customer, own in case.said.items()
+        for s in own
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=SAID) if rows else None
+
+
+def _written(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def spines(case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The engine's answers for everyone, for some customers, and for moments with what was published for everyone."""
     with tempfile.TemporaryDirectory() as folder:
@@ -271,7 +323,7 @@ def _spines(
     parameters = {name: value for name, (_, value) in catalogue.parameters.items()}
 
     def answer(spine: Spine, published: Mapping[str, tuple[Distribution, ...]] | None = None) -> list[dict[str, Any]]:
-        snapshot = Snapshot(case.as_of, "case", parameters, 1, 1, published, log)
+        snapshot = Snapshot(case.as_of, "case", parameters, 1, 1, published, log, facts=said_of(case))
         evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot)
         rows: list[dict[str, Any]] = evaluator.evaluate(spine, names).to_pylist()
         answer.published = evaluator.published  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for whole cases: typed expressions that refer to each other, and rows that sit on every edge."""
+"""Draws whole cases: typed expressions that refer to each other, and rows that sit on every edge of them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from hypothesis import strategies as st
-
-from tests.conformance.vocabulary import ATTRIBUTES, DURATIONS, TIERS
-from tests.conformance.worlds import Case, around, at
-from tests.conformance.writer import KINDS, Writer
 from tierwise.definitions.language.reference import Change, Row
 from tierwise.definitions.language.times import Zone, parse_duration
+from tierwise.testing.vocabulary import ATTRIBUTES, DURATIONS, TIERS
+from tierwise.testing.worlds import Case, around, at
+from tierwise.testing.writer import KINDS, Writer
 
-__all__ = ["cases"]
+__all__ = ["VALUES", "draw_case"]
 
-_T = TypeVar("_T")
 _Pick = Callable[[Sequence[Any]], Any]
 
 _ZONES: Final = ("Asia/Shanghai", "UTC", "Europe/London", "America/New_York")
@@ -116,13 +113,14 @@ def _rows(pick: _Pick, stream: str, times: Sequence[datetime], mild: bool, count
     return rows
 
 
-@st.composite
-def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
-    """A case: a handful of customers with rows on the edges, and expressions of every kind about them."""
+def draw_case(pick: _Pick, tags: int = 25, depth: int = 3) -> Case:
+    """Draw a case: a handful of customers with rows on the edges, and expressions of every kind about them.
 
-    def pick(options: Sequence[_T]) -> _T:
-        return draw(st.sampled_from(options))
-
+    Args:
+        pick: draws one of a sequence, such as `random.Random(1).choice`.
+        tags: how many of them.
+        depth: how deep their expressions are nested at most.
+    """
     zone = Zone(pick(_ZONES))
     as_of = pick(_AS_OF)
     windows = [pick(DURATIONS) for _ in range(2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.conformance.vocabulary import (
+from tierwise.testing.vocabulary import (
     ATTRIBUTES,
     COLUMNS_OF,
     DAYS,
@@ -63,7 +63,7 @@ class Writer:
             return self.listed(row, left)
         if left <= 0 or self.pick(range(5)) == 0:
             return self.leaf(kind, row)
-        ways: list[Callable[[str, int], str]] = [*_WAYS(self, kind)]
+        ways: list[Callable[[str, int], str]] = [*_ways(self, kind)]
         if row == "orders" and kind in ("boolean", "integer", "money", "float", "text"):
             ways += [lambda r, d: self.part(kind, d)] * 2
         if not row:
@@ -101,6 +101,7 @@ class Writer:
     # -- over a stream ----------------------------------------------------------------------------------------------
 
     def aggregate(self, kind: str, row: str, depth: int) -> str:
+        """Write a function over a stream."""
         stream = self.pick(tuple(COLUMNS_OF))
         columns = [name for name, own in COLUMNS_OF[stream].items() if own == kind]
         calls: list[str] = []
@@ -146,6 +147,7 @@ class Writer:
         return self.with_options(call, stream, depth)
 
     def by(self, stream: str) -> str:
+        """Write what `top` orders by."""
         numbers = [name for name, own in COLUMNS_OF[stream].items() if own in NUMBERS]
         ordered = [name for name, own in COLUMNS_OF[stream].items() if own != "boolean"]
         options = [f"count({stream})", f"days({stream})", *(f"distinct({stream}.{name})" for name in ordered)]
@@ -154,6 +156,7 @@ class Writer:
         return str(self.pick(options))
 
     def with_options(self, call: str, stream: str, depth: int) -> str:
+        """Give a call over a stream some of its options."""
         options = []
         for name in self.pick(
             (
@@ -193,6 +196,7 @@ class Writer:
         return f"{call[:-1]}, {', '.join(options)})" if options else call
 
     def listed(self, row: str, depth: int) -> str:
+        """Write a list of the most frequent values."""
         stream, column = self.pick(
             (
                 ("orders", "channel"),
@@ -210,6 +214,7 @@ class Writer:
     # -- conditions -------------------------------------------------------------------------------------------------
 
     def comparison(self, row: str, depth: int) -> str:
+        """Write a comparison of two values."""
         kind = self.pick((*NUMBERS, *NUMBERS, "text", "date", "instant"))
         left = self.write(kind, row, depth)
         if kind in NUMBERS:
@@ -222,15 +227,18 @@ class Writer:
         return f"({left} {self.pick(('==', '!=', '<', '<=', '>', '>='))} {right})"
 
     def between(self, row: str, depth: int) -> str:
+        """Write a chain of two comparisons."""
         middle = self.write(self.pick(NUMBERS), row, depth)
         return f"({self.write('integer', row, 0)} <= {middle} < {self.write('decimal', row, 0)})"
 
     def logic(self, row: str, depth: int) -> str:
+        """Join conditions, or deny them."""
         parts = [self.write("boolean", row, depth) for _ in range(self.pick((2, 2, 3)))]
         joined = f" {self.pick(('and', 'or'))} ".join(parts)
         return f"(not ({joined}))" if self.pick(range(3)) == 0 else f"({joined})"
 
     def member(self, row: str, depth: int) -> str:
+        """Write whether a value is in a list."""
         word = self.pick(("in", "not in"))
         kind = self.pick(("text", "integer", "money", "date", "float"))
         value = self.write(kind, row, depth)
@@ -243,11 +251,13 @@ class Writer:
         return f"({value} {word} ({', '.join(items)}))"
 
     def known(self, row: str, depth: int) -> str:
+        """Write whether something is known."""
         kind = self.pick(("text", "money", "float", "instant", "date", "boolean"))
         # In brackets of its own: `x in (…) is None` would be a chain of comparisons, which the language refuses.
         return f"(({self.write(kind, row, depth)}) {self.pick(('is None', 'is not None'))})"
 
     def texts(self, row: str, depth: int) -> str:
+        """Write a test of a text."""
         name = self.pick(("contains", "startswith", "matches"))
         x = self.write("text", row, depth)
         return (
@@ -257,12 +267,14 @@ class Writer:
         )
 
     def birthday(self, row: str, depth: int) -> str:
+        """Write whether an anniversary is near."""
         moment = self.write(self.pick(("date", "instant")), row, depth)
         if self.pick(range(3)) == 0:
             return f'anniversary({moment}, within={self.pick(DAYS[1:5])}, calendar="lunar")'
         return f"anniversary({moment}, within={self.pick(DAYS[1:])})"
 
     def membership(self, row: str, depth: int) -> str:
+        """Write a condition on memberships, now or recorded."""
         if not self.memberships or row:
             return self.comparison(row, depth)
         return str(
@@ -282,7 +294,7 @@ class Writer:
         )
 
     def part(self, kind: str, depth: int) -> str:
-        """A function over the refunds that are part of an order."""
+        """Write a function over the refunds that are part of an order."""
         calls = {
             "boolean": ("exists(refunds)",),
             "integer": ("count(refunds)", "days(refunds)", "distinct(refunds.kind)"),
@@ -296,7 +308,7 @@ class Writer:
         return f"{call[:-1]}, within={self.pick(DURATIONS)})" if self.pick((True, False)) else call
 
     def sequence(self, row: str, depth: int) -> str:
-        """Steps that follow each other; `s` and `events` share no column, the steps of one stream share them all."""
+        """Write steps that follow each other; `s` and `events` share no column, the steps of one stream share them all."""
         if row:
             return self.comparison(row, depth)
         count = self.pick((1, 2, 2, 3))
@@ -317,13 +329,15 @@ class Writer:
         return f"followed({', '.join([*steps[:count], *options])})"
 
     def step(self, stream: str, depth: int) -> str:
+        """Write the condition of a step, or none."""
         return "" if self.pick((True, False)) else self.write("boolean", stream, min(depth, 1))
 
     def recently(self) -> str:
+        """Write how far back the log is read, or nothing."""
         return f", within={self.pick(DURATIONS)}" if self.pick((True, False)) else ""
 
     def standing(self, row: str, depth: int) -> str:
-        """A comparison with a population, of boolean kind."""
+        """Write a comparison with a population, of boolean kind."""
         if row:
             return self.comparison(row, depth)
         name = self.pick(("in_top", "above_mean"))
@@ -334,6 +348,7 @@ class Writer:
         return f"{name}({x}{size}{self.population(depth)})"
 
     def population(self, depth: int) -> str:
+        """Write the options of a comparison with everyone."""
         options = []
         if self.pick(range(3)) == 0:
             options.append(f"by={self.write(self.pick(('text', 'boolean', 'integer', 'date')), '', min(depth, 1))}")
@@ -346,6 +361,7 @@ class Writer:
     # -- values -----------------------------------------------------------------------------------------------------
 
     def choice(self, kind: str, row: str, depth: int) -> str:
+        """Write a choice between values."""
         name = self.pick(("coalesce", "case", "least", "greatest"))
         if kind in ("boolean",) and name in ("least", "greatest"):
             name = "case"
@@ -365,6 +381,7 @@ class Writer:
         return f"case({pairs})" if self.pick((True, False)) else f"case({pairs}, {self.write(kind, row, depth)})"
 
     def arithmetic(self, kind: str, row: str, depth: int) -> str:
+        """Write a sum, a difference, a product or a quotient."""
         pairs = {
             "integer": (("integer", "+-*", "integer"),),
             "money": (("money", "+-", "money"), ("money", "+-*", "integer"), ("integer", "*+-", "money")),
@@ -386,30 +403,35 @@ class Writer:
         return f"({one} {operator} {two}{third})"
 
     def of_time(self, row: str, depth: int) -> str:
+        """Write a whole number of a time."""
         name = self.pick(("days_since", "days_until", "months_since", "year", "month", "day", "weekday", "hour", "age"))
         return f"{name}({self.write(self.pick(('date', 'instant')), row, depth)})"
 
     def elapsed(self, row: str, depth: int) -> str:
+        """Write the time between two times."""
         if self.pick((True, False)):
             return f"hours_since({self.write(self.pick(('date', 'instant')), row, depth)})"
         return f"({self.write('instant', row, depth)} - {self.write('instant', row, depth)})"
 
     def distance(self, row: str, depth: int) -> str:
+        """Write a distance between two places."""
         return f"distance_km({', '.join(self.write(self.pick(NUMBERS), row, min(depth, 1)) for _ in range(4))})"
 
     def days_between(self, row: str, depth: int) -> str:
+        """Write the days between two dates."""
         return f"({self.write('date', row, depth)} - {self.write(self.pick(('date', 'instant')), row, depth)})"
 
     def place(self, row: str, depth: int) -> str:
-        """A place in a population, of integer kind."""
+        """Write a place in a population, of integer kind."""
         if row:
             return self.of_time(row, depth)
         name = self.pick(("ntile", "quintile", "rank"))
         x = self.write(self.pick((*NUMBERS, "date", "instant")), row, depth)
-        return f"{name}({x}{', %d' % self.pick((2, 4, 10)) if name == 'ntile' else ''}{self.population(depth)})"
+        size = f", {self.pick((2, 4, 10))}" if name == "ntile" else ""
+        return f"{name}({x}{size}{self.population(depth)})"
 
     def grouped(self, kind: str, row: str, depth: int) -> str:
-        """A function over a group of customers."""
+        """Write a function over a group of customers."""
         by = self.write(self.pick(("text", "boolean", "integer", "date")), "", min(depth, 1))
         if kind == "integer" and self.pick((True, False)):
             return f"group_count({self.pick(('', self.write('boolean', '', min(depth, 1)) + ', '))}by={by})"
@@ -421,7 +443,7 @@ class Writer:
         return f"{name}({x}, by={by})"
 
     def score(self, row: str, depth: int) -> str:
-        """A place in a population, of float kind."""
+        """Write a place in a population, of float kind."""
         if row:
             return self.elapsed(row, depth)
         name = self.pick(("percent_rank", "zscore"))
@@ -429,21 +451,25 @@ class Writer:
         return f"{name}({self.write(self.pick(kinds), row, depth)}{self.population(depth)})"
 
     def band(self, row: str, depth: int) -> str:
+        """Write the band a number falls into."""
         return f"band({self.write(self.pick(NUMBERS), row, depth)}, {self.pick(('0', '1, 18', '0.5, 19.90, 100', '10, 9007199254740993'))})"
 
     def small(self, row: str, depth: int) -> str:
+        """Write a text in small letters."""
         return f"lower({self.write('text', row, depth)})"
 
     def looked_up(self, kind: str, row: str, depth: int) -> str:
+        """Write a look-up in a small table."""
         column = {"integer": "rate", "text": "name", "boolean": "known"}[kind]
         return f'lookup("band", {self.write("text", row, depth)}, "{column}")'
 
     def moved(self, kind: str, row: str, depth: int) -> str:
+        """Write a time that is moved."""
         by = self.pick(DAYS if kind == "date" else (*DURATIONS, '"200y"'))
         return f"({self.write(kind, row, depth)} {self.pick('+-')} {by})"
 
 
-def _WAYS(writer: Writer, kind: str) -> list[Callable[[str, int], str]]:
+def _ways(writer: Writer, kind: str) -> list[Callable[[str, int], str]]:
     """What an expression of the kind can be built with, beside aggregates and choices."""
     match kind:
         case "boolean":
