@@ -50,6 +50,8 @@ def open(
     clock: Callable[[], datetime] = _now,
     actor: Actor = SYSTEM,
     command: str = "python",
+    *,
+    owns: bool = True,
 ) -> Project:
     """Open a project folder.
 
@@ -61,6 +63,7 @@ def open(
         clock: gives the current instant with its zone.
         actor: who is asking, for the records.
         command: what was started, for others who want to know who holds the project.
+        owns: whether this process may hold the engine; if not, another one must.
 
     Raises:
         ProjectNotFound: when there is none.
@@ -70,7 +73,7 @@ def open(
         raise ProjectNotFound(f"there is no folder {path}", "make a project with `tierwise init DIR`")
     if not (path / SETTINGS_FILE).is_file():
         raise ProjectNotFound(f"there is no {SETTINGS_FILE} in {path}", "make a project with `tierwise init DIR`")
-    return Project(path.resolve(), clock, actor, command)
+    return Project(path.resolve(), clock, actor, command, owns=owns)
 
 
 def init(folder: str | os.PathLike[str], pack: str = "demo", customers: int = 20_000, seed: int = 1) -> dict[str, Any]:

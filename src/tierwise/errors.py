@@ -17,6 +17,9 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── VaultLocked          the people vault's master key is missing, wrong or unusable
     ├── Erased               the person has been erased
     ├── LeaseLost            a job is no longer this worker's
+    ├── Unauthenticated      nobody knows who asks
+    ├── Forbidden            whoever asks may not have this
+    ├── Outdated             somebody else has changed it meanwhile
     └── NotYet               declared by the language, not available in this version
 """
 
@@ -33,14 +36,17 @@ __all__ = [
     "DefinitionsInvalid",
     "EngineRefused",
     "Erased",
+    "Forbidden",
     "LeaseLost",
     "NotYet",
+    "Outdated",
     "Place",
     "Problem",
     "ProjectBusy",
     "ProjectNotFound",
     "SourceUnreadable",
     "TierwiseError",
+    "Unauthenticated",
     "UnknownName",
     "VaultLocked",
     "near_name",
@@ -242,6 +248,27 @@ class LeaseLost(TierwiseError):
 
     code = "lease-lost"
     status = 409
+
+
+class Unauthenticated(TierwiseError):
+    """Nobody knows who asks: there is no key or session, or it is over."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(TierwiseError):
+    """Whoever asks may not have this, or not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Outdated(TierwiseError):
+    """Somebody else has changed it meanwhile, or nobody said which version is meant."""
+
+    code = "outdated"
+    status = 412
 
 
 class NotYet(TierwiseError):

@@ -54,20 +54,35 @@ class Project:
         clock: gives the current instant with its zone; nothing else reads a clock.
         actor: who is asking, for the records.
         command: what was started, for others who want to know who holds the project.
+        owns: whether this process may hold the engine; if not, another one must.
+        rooms: the folder's memories, when they are open already.
     """
 
     def __init__(
-        self, folder: Path, clock: Callable[[], datetime], actor: Actor = SYSTEM, command: str = "python"
+        self,
+        folder: Path,
+        clock: Callable[[], datetime],
+        actor: Actor = SYSTEM,
+        command: str = "python",
+        *,
+        owns: bool = True,
+        rooms: Rooms | None = None,
     ) -> None:
         self.folder = folder
+        self._clock, self._command, self._owns = clock, command, owns
         works = partial(VerbsAtWork, GROUPS, folder)
-        self._door = Door(folder / "engine", offered(GROUPS), works, clock, str(actor), command, version("tierwise"))
-        self._opened = Opened(Rooms(folder), clock, actor, self._door)
+        said = (clock, str(actor), command, version("tierwise"), owns)
+        self._door = Door(folder / "engine", offered(GROUPS), works, *said)
+        self._opened = Opened(rooms or Rooms(folder), clock, actor, self._door)
         self._asking, self._running = Asking(self._opened), Running(self._opened)
         self._planning = Planning(self._opened)
         self.jobs = Queueing(self._opened)
         self._past = Past(self._opened)
         self.history = History(self._past)
+
+    def acting_as(self, actor: Actor) -> Project:
+        """Return the same open project with everything done under another name; this one is closed, not that."""
+        return Project(self.folder, self._clock, actor, self._command, owns=self._owns, rooms=self._opened.rooms)
 
     def __enter__(self) -> Project:
         return self

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tierwise
+from tierwise.definitions.plain import plain
 from tierwise.errors import TierwiseError
 
 if TYPE_CHECKING:
@@ -118,24 +118,6 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return ""
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: instants in UTC with Z, decimals as texts, no number that is none."""
-    if isinstance(value, datetime):
-        moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-        return moment.isoformat() + "Z"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _cell(value: Any, column: str) -> str:

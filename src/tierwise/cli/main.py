@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from tierwise.cli import asking, deciding, jobs, making, owning, past, people, planning, running, storing
+from tierwise.cli import asking, deciding, jobs, making, owning, past, people, planning, running, serving, storing
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
@@ -37,6 +37,7 @@ people.register(app)
 owning.register(app)
 past.register(app)
 deciding.register(app)
+serving.register(app)
 
 
 @app.callback()

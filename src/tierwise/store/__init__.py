@@ -21,11 +21,13 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `facts`         what a person said of a customer by hand, why and until when
 - `decisions`     facts as people give them, checked against what is declared
 - `runs`          what was run, when, on what, and how it ended
+- `accounts`      who may use the console and the API: users, sessions, keys
 - `jobs`          work that a worker does later, claimed for the time of a lease
 - `checks`        what must always hold, looked over on demand
 - `session`       `Store`, which holds them together
 """
 
+from tierwise.store.accounts import Accounts, ApiKey, Session, User
 from tierwise.store.actors import SYSTEM, Actor
 from tierwise.store.audit import Audit, AuditEntry, AuditReport, Finding
 from tierwise.store.decisions import Decisions
@@ -42,7 +44,9 @@ from tierwise.store.vault import Vault
 
 __all__ = [
     "SYSTEM",
+    "Accounts",
     "Actor",
+    "ApiKey",
     "Audit",
     "AuditEntry",
     "AuditReport",
@@ -63,6 +67,8 @@ __all__ = [
     "Refusals",
     "Run",
     "Runs",
+    "Session",
     "Store",
+    "User",
     "Vault",
 ]

@@ -86,5 +86,9 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "audit_entries": ("actor", "action", "object", "details"),
         "audit_seals": ("method", "prev_hash", "hash"),
+        # Those who work for the brand, not its customers.
+        "users": ("name", "roles", "password_hash"),
+        "sessions": ("digest", "csrf"),
+        "api_keys": ("name", "prefix", "digest", "roles", "created_by"),
     }
 )

@@ -30,6 +30,7 @@ __all__ = [
     "METADATA",
     "Id",
     "Instant",
+    "api_keys",
     "audit_entries",
     "audit_seals",
     "erasures",
@@ -44,8 +45,10 @@ __all__ = [
     "run_steps",
     "runs",
     "sequences",
+    "sessions",
     "source_records",
     "tombstones",
+    "users",
     "vault_keys",
 ]
 
@@ -324,4 +327,45 @@ facts = Table(
     CheckConstraint("valid_until IS NULL OR valid_until > valid_from", name="interval"),
     Index(None, "customer_id"),
     Index(None, "batch"),
+)
+
+# Who uses the console. A password only as a slow hash; `failures` counts wrong ones in a row.
+users = Table(
+    "users",
+    METADATA,
+    Column("user_id", Id, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("roles", JSON, nullable=False),
+    Column("password_hash", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled_at", Instant),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", Instant),
+)
+
+# Who is logged in: the hash of what their browser holds.
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user_id", Id, ForeignKey("users.user_id"), nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Index(None, "user_id"),
+)
+
+# Keys for programs: the hash of the secret, and the part of it that may be shown.
+api_keys = Table(
+    "api_keys",
+    METADATA,
+    Column("key_id", Id, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("roles", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
 )

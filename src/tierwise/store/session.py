@@ -10,6 +10,7 @@ from typing import Final
 
 from tierwise.errors import EngineRefused, TierwiseError
 from tierwise.store import migrations
+from tierwise.store.accounts import Accounts
 from tierwise.store.audit import Audit, Finding
 from tierwise.store.checks import check_store
 from tierwise.store.erasures import Erasures
@@ -52,6 +53,7 @@ class Store:
         self.runs = Runs(transactions)
         self.jobs = Jobs(transactions)
         self.audit = Audit(transactions, anchor)
+        self.accounts = Accounts(transactions)
 
     @classmethod
     def open(

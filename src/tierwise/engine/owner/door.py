@@ -45,6 +45,7 @@ class Door:
         actor: who asks, as text.
         command: what was started, for others to read.
         version: this Tierwise.
+        owns: whether this process may become the owner.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Door:
         actor: str,
         command: str,
         version: str,
+        owns: bool = True,
     ) -> None:
         self._folder = folder
         self._verbs = verbs
@@ -64,6 +66,7 @@ class Door:
         self._actor = actor
         self._command = command
         self._version = version
+        self._owns = owns
         self._owner: Owner | None = None
         self._asked = 0
 
@@ -138,6 +141,8 @@ class Door:
 
     def _own(self) -> Owner | None:
         """Return this process's owner of the project, made if nobody else has it, or nothing."""
+        if not self._owns:
+            return None
         if self._owner is not None and not self._owner.retired.is_set():
             return self._owner
         with _OWNERS:

@@ -1,0 +1,141 @@
+"""Who asks, and what each role may do: everything is forbidden that is not allowed here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final, Literal, get_args
+
+from fastapi import Depends, Request
+
+from tierwise.errors import Forbidden, Unauthenticated
+from tierwise.project import Project
+from tierwise.store import Actor
+
+__all__ = ["CSRF_HEADER", "MAY", "SESSION_COOKIE", "Caller", "Right", "rights_of", "rights_required", "who", "who_may"]
+
+Right = Literal[
+    "definitions.read",  # what is declared, the language
+    "definitions.write",
+    "answers.read",  # counts, sizes, estimates: nobody in particular
+    "customers.read",  # one customer with tags, tiers and why
+    "sensitive.read",  # health and the like, and whatever derives from it
+    "people.read",  # names, telephone numbers
+    "people.erase",
+    "facts.write",  # decisions by hand
+    "jobs.read",
+    "jobs.write",  # runs
+    "quarantine.read",  # rows as they came
+    "sql",
+    "accounts.read",
+    "accounts.write",
+    "audit.read",
+]
+_DEFINING: Final[frozenset[Right]] = frozenset({"definitions.read", "definitions.write", "answers.read", "jobs.read"})
+_ALL: Final[frozenset[Right]] = frozenset(get_args(Right))
+
+#: What each role may do.
+MAY: Final[Mapping[str, frozenset[Right]]] = MappingProxyType(
+    {
+        "owner": _ALL,
+        "admin": _ALL,
+        "analyst": _DEFINING | {"customers.read", "jobs.write"},
+        "operator": _DEFINING | {"customers.read", "people.read", "facts.write", "jobs.write", "quarantine.read"},
+        "staff": frozenset({"customers.read", "people.read"}),
+        "auditor": frozenset({"definitions.read", "jobs.read", "accounts.read", "audit.read"}),
+        "machine": frozenset({"definitions.read", "answers.read", "customers.read", "jobs.read", "jobs.write"}),
+    }
+)
+
+SESSION_COOKIE: Final = "tierwise_session"
+CSRF_HEADER: Final = "x-csrf-token"
+_SAFE: Final = ("GET", "HEAD", "OPTIONS")
+#: The attribute by which a route's dependency says what it asks for.
+_ASKS: Final = "tierwise_right"
+
+
+def rights_of(roles: Iterable[str]) -> frozenset[Right]:
+    """Return what somebody with these roles may do; an unknown role may do nothing.
+
+    Example:
+        >>> sorted(rights_of(["staff"]))
+        ['customers.read', 'people.read']
+    """
+    none: frozenset[Right] = frozenset()
+    return none.union(*(MAY.get(role, none) for role in roles))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, with the project as they have it open."""
+
+    actor: Actor
+    whole: Project
+
+    @cached_property
+    def rights(self) -> frozenset[Right]:
+        """Return what they may do."""
+        return rights_of(self.actor.roles)
+
+    @cached_property
+    def project(self) -> Project:
+        """Return the project, with everything they do under their name."""
+        return self.whole.acting_as(self.actor)
+
+    def may(self, right: Right) -> bool:
+        """Whether they may do something."""
+        return right in self.rights
+
+    def hidden(self) -> frozenset[str]:
+        """Return the tags, tierings and segments they may not see, because something sensitive is in them."""
+        if self.may("sensitive.read"):
+            return frozenset()
+        return frozenset(name for name, kinds in self.project.catalogue.sensitive.items() if kinds)
+
+
+def who(request: Request) -> Caller:
+    """Return who asks, by a key (``Authorization: Bearer …``) or by a session.
+
+    A session changes something only with the token that other pages cannot read (``X-CSRF-Token``).
+
+    Raises:
+        Unauthenticated: when nobody knows who asks.
+    """
+    project: Project = request.app.state.project
+    now = request.app.state.clock()
+    accounts = project.store.accounts
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        scheme, _, secret = authorization.partition(" ")
+        key = accounts.key(secret.strip(), now) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise Unauthenticated("the key is unknown, expired or revoked", "send `Authorization: Bearer KEY`")
+        return Caller(key.actor, project)
+    session = accounts.session(request.cookies.get(SESSION_COOKIE, ""), now)
+    if session is None:
+        raise Unauthenticated("nobody is logged in", "log in, or send `Authorization: Bearer KEY`")
+    if request.method not in _SAFE:
+        given = request.headers.get(CSRF_HEADER, "")
+        if not secrets.compare_digest(given.encode(), session.csrf.encode()):
+            raise Forbidden("the request does not come from the console", f"send the session's `{CSRF_HEADER}`")
+    return Caller(session.user.actor, project)
+
+
+def who_may(right: Right) -> Any:
+    """Return the dependency of a route that only those may use who have a right; it gives the `Caller`."""
+
+    def allowed(caller: Caller = Depends(who)) -> Caller:
+        if not caller.may(right):
+            raise Forbidden(f"this needs the right `{right}`", "ask an owner or admin for a role that has it")
+        return caller
+
+    allowed.__dict__[_ASKS] = right
+    return Depends(allowed)
+
+
+def rights_required(dependencies: Iterable[Callable[..., object] | None]) -> frozenset[str]:
+    """Return the rights that the dependencies of a route ask for."""
+    return frozenset(one.__dict__[_ASKS] for one in dependencies if one is not None and _ASKS in vars(one))
