@@ -116,11 +116,20 @@ def main(arguments: Sequence[str]) -> int:
         begun = time.perf_counter()
         past.build()
         built = time.perf_counter() - begun
-        middle = START + timedelta(days=asked.days // 2)
-        log = sum(path.stat().st_size for path in lake.paths("memberships"))
-        one_day = snapshot_bytes(Path(folder), inside)
+        more, flips = np.random.default_rng(2), asked.flips
         end = START + timedelta(days=asked.days)
-        whole = {row["value"]: row["customers"] for row in past.sizes("segment_03", end, "1d", end).to_pylist()}
+        log = sum(path.stat().st_size for path in lake.paths("memberships"))
+        last = max(entry.about["last_seq"] for entry in lake.entries())
+        who, what = more.choice(asked.customers, flips, replace=False), more.integers(0, asked.segments, flips)
+        inside[who, what] = ~inside[who, what]
+        day = end + timedelta(days=1)
+        _append(lake, last, day, who, what, inside[who, what], "event", asked.segments)
+        begun = time.perf_counter()
+        past.build()
+        added = time.perf_counter() - begun
+        middle = START + timedelta(days=asked.days // 2)
+        one_day = snapshot_bytes(Path(folder), inside)
+        whole = {row["value"]: row["customers"] for row in past.sizes("segment_03", day, "1d", day).to_pylist()}
         assert whole == {"in": int(inside[:, 3].sum())}, "the log does not say what was written into it"
         found = {
             "customers": asked.customers,
@@ -131,6 +140,7 @@ def main(arguments: Sequence[str]) -> int:
             "snapshots_bytes": one_day * asked.days,
             "snapshots_over_log": round(one_day * asked.days / log, 1),
             "build_seconds": round(built, 2),
+            "add_a_day_seconds": round(added, 2),
             "count_on_a_day_ms": milliseconds(lambda: past.count("segment_03", middle), 15),
             "who_on_a_day_ms": milliseconds(lambda: past.who("segment_03", middle), 15),
             "who_rows": past.who("segment_03", middle).num_rows,

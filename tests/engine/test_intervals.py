@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.projects import ORDERS, Brand, csv
+from tierwise.engine.intervals import Intervals
 from tierwise.errors import BadRequest, UnknownName
+from tierwise.lake import Entry
 from tierwise.project import Project
 
 HEAD = "id,customer,time,amount"
@@ -95,6 +98,41 @@ def test_the_intervals_follow_the_log(shop: Brand) -> None:
     shop.run(41)
     with shop.open(42) as project:
         assert keys(project, "recent", "now") == ["b"]
+
+
+def test_what_is_added_is_what_would_be_made(recorded: Brand, shop: Brand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tierwise.engine.intervals._UNSORTED", 9.0)
+    add, adding = Intervals.add, list[int]()
+
+    def counted(self: Intervals, built: Mapping[str, Any], added: Sequence[Entry], newest: int) -> None:
+        adding.append(len(added))
+        add(self, built, added, newest)
+
+    monkeypatch.setattr(Intervals, "add", counted)
+    rows = list(ROWS)
+    for day, row in ((41, "6,b,2026-07-10,500"), (42, "7,c,2026-07-12,5"), (80, "8,d,2026-08-01,5")):
+        with shop.open(day) as project:
+            keys(project, "recent", "now")  # makes the intervals, or adds to them
+        rows.append(row)
+        shop.write({"data/orders.csv": csv(HEAD, *rows)})
+        shop.run(day)
+    with shop.open(81) as project:
+        assert keys(project, "recent", "now") == ["d"], "found in the order of customers"
+        assert keys(project, "recent", "2026-07-15") == ["b", "c"]
+    table = "membership_intervals"
+    added = sorted(map(str, shop.rows(table)))
+    assert adding == [1, 1, 1]
+    monkeypatch.setattr("tierwise.engine.intervals._UNSORTED", 0.0)
+    shop.run(100)  # nobody is recent any more
+    with shop.open(101) as project:
+        assert keys(project, "recent", "now") == []
+        assert keys(project, "recent", "2026-07-15") == ["b", "c"]
+    assert adding == [1, 1, 1]
+    before = [
+        str({**row, "valid_to": None}) if row["valid_to"] and row["valid_to"].month == 9 else str(row)
+        for row in shop.rows(table)
+    ]
+    assert sorted(before) == added, "made anew they are the same, but for who has left since"
 
 
 # -- backfill ----------------------------------------------------------------------------------------------------------

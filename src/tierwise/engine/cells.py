@@ -58,7 +58,8 @@ class Named:
     """A tag, segment, tiering or asked expression: one column of the answer.
 
     `rules` is given for a tiering: (tier, rule) in order, the last rule None. One that is `remembered` is worked out
-    before the stages, see `tierwise.engine.remembering`.
+    before the stages, see `tierwise.engine.remembering`. Of a `condition`, as a segment's rule is, what is missing is
+    false.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Named:
     expr: Expr | None = None
     rules: tuple[tuple[str, Expr | None], ...] = ()
     remembered: bool = False
+    condition: bool = False
 
     def expressions(self) -> Iterator[Expr]:
         """Yield what it is computed from."""
@@ -221,7 +223,7 @@ def named_cell(catalogue: Catalogue, name: str) -> Named:
         assert expr is not None
         return Named(name, expr.kind, expr)
     if name in catalogue.segments:
-        return Named(name, BOOLEAN, catalogue.segments[name].expr)
+        return Named(name, BOOLEAN, catalogue.segments[name].expr, condition=True)
     if catalogue.definitions.tierings[name].remembers:
         return Named(name, TEXT, remembered=True)
     return Named(name, TEXT, rules=tuple((tier, rule.expr) for tier, rule in catalogue.tierings[name].items()))

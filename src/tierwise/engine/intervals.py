@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,19 +15,22 @@ from tierwise.definitions.language.kinds import INSTANT
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import series
 from tierwise.engine.backends.duckdb.engine import DuckEngine
-from tierwise.engine.evaluate import KNOWN_CUSTOMERS
-from tierwise.engine.sql import cast, col, equals, fn, literal, null, number, text
+from tierwise.engine.spells import KEYS, ending, intervals_of, rekeyed, spells_of, with_keys, within
+from tierwise.engine.sql import cast, col, equals, literal, null, number, text
+from tierwise.engine.standing import Standing
 from tierwise.errors import BadRequest, UnknownName, near_name
-from tierwise.lake import Lake
+from tierwise.lake import Entry, Lake
 
 __all__ = ["INTERVALS", "Intervals"]
 
-#: The table of intervals: kind, name, value, customer_id, valid_from, valid_to (NULL: until now), cause.
+#: The table of intervals: kind, name, value, customer_id, customer_key, valid_from, valid_to (NULL: until now), cause.
 INTERVALS: Final = "membership_intervals"
-_BUILT: Final = "membership_intervals$built"
+_BUILT: Final = "membership_intervals$state"
 _NAMES: Final = "membership_intervals$names"
 _NAMED: Final = ("kind", "name", "value", "begins")
 _MICROS: Final = pa.timestamp("us")
+#: The share of the intervals that may stand behind the sorted ones before all of them are sorted again.
+_UNSORTED: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -79,17 +82,14 @@ class Intervals:
             raise BadRequest(f"`{what}` is a tiering: everyone is in it", f"name one of its tiers: {what}.TIER")
         at = self.read(on)
         _refuse_before(asked, at)
+        columns = [col("customer_id"), col("customer_key")]
+        times = [col("valid_from").as_("since", copy=False), col("valid_to").as_("until", copy=False)]
         inside = self.holding(asked, at)
-        columns = [col("customer_id", "i"), col("customer_key", "k")]
-        times = [col("valid_from", "i").as_("since", copy=False), col("valid_to", "i").as_("until", copy=False)]
-        select = exp.select(*columns, *times, copy=False).from_(inside.subquery("i", copy=False), copy=False)
-        select = select.join(
-            _named(KNOWN_CUSTOMERS, "k"),
-            on=equals(col("customer_id", "k"), col("customer_id", "i")),
-            join_type="left",
-            copy=False,
-        )
-        return self.engine.arrow(select.order_by(col("customer_id", "i"), copy=False))
+        found = self.engine.arrow(inside.select(*columns, *times, append=False, copy=False))
+        ids = found["customer_id"].to_numpy()
+        # The intervals lie in the order of customers but for those that were added last: sorting them again would take
+        # longer than finding them.
+        return found.sort_by("customer_id") if (ids[1:] < ids[:-1]).any() else found
 
     def count(self, what: str, on: datetime | str) -> int:
         """Return how many were in a segment or tier at an instant."""
@@ -280,8 +280,13 @@ class Intervals:
         if INTERVALS not in there or _BUILT not in there:
             self.newest()
             return False
-        built = self.engine.rows(exp.select(col("version")).from_(_named(_BUILT)))
-        return bool(built[0][0] == self.newest())
+        built = self.engine.rows(exp.select(col("version"), col("identities")).from_(_named(_BUILT)))
+        return bool(tuple(built[0]) == (self.newest(), self.identities()))
+
+    def identities(self) -> int:
+        """Return the state of the identities that the customers' keys are of."""
+        standing = Standing.of(self.engine)
+        return standing.identity_version if standing is not None else 0
 
     def newest(self) -> int:
         """Return the number of the log's newest manifest."""
@@ -291,21 +296,82 @@ class Intervals:
         return entries[-1].number
 
     def build(self) -> None:
-        """Make the intervals of the log, when it has grown since; they are sorted by what is asked of them."""
+        """Make the intervals of the log, or add what it has grown by since they were made."""
         if self.is_current():
             return
         newest = self.newest()
+        entries = self.lake.entries("memberships", newest)
+        built = self.built()
+        added = [entry for entry in entries if built is not None and entry.number > built["version"]]
+        if built is not None and self.can_add(built, added):
+            self.add(built, added, newest)
+            return
         paths = [str(path) for path in self.lake.paths("memberships", newest)]
-        self.engine.create(f"{INTERVALS}$new", _intervals(paths))
+        ordered = [col(name) for name in ("kind", "name", "value", "customer_id", "valid_from")]
+        made = self.engine.create(f"{INTERVALS}$new", with_keys(intervals_of(paths)).order_by(*ordered, copy=False))
         there = exp.select(col("kind"), col("name"), col("value")).distinct().from_(_named(f"{INTERVALS}$new"))
-        self.engine.register("names$", self.names(self.engine.rows(there)))
-        self.engine.create(f"{_NAMES}$new", exp.select("*").from_(_named("names$")))
-        self.engine.drop("names$")
-        version = exp.select(cast(number(newest), "BIGINT").as_("version"))
-        self.engine.create(f"{_BUILT}$new", version)
+        self.note(self.engine.rows(there), {"sorted": made, "added": 0}, newest, entries)
         self.engine.swap({name: f"{name}$new" for name in (INTERVALS, _NAMES, _BUILT)})
 
-    def names(self, there: Sequence[tuple[str, str, str]]) -> pa.Table:
+    def built(self) -> dict[str, Any] | None:
+        """Return what is noted of the intervals that are there, nothing when there are none."""
+        there = self.engine.tables()
+        if INTERVALS not in there or _BUILT not in there:
+            return None
+        found: dict[str, Any] = self.engine.arrow(exp.select("*").from_(_named(_BUILT))).to_pylist()[0]
+        return found
+
+    def can_add(self, built: Mapping[str, Any], added: Sequence[Entry]) -> bool:
+        """Whether what the log has grown by only goes on from what is there."""
+        rows = sum(file.rows for entry in added for file in entry.files if file.table == "memberships")
+        later = all(entry.about["at"] > built["at"] and not entry.about.get("backfill") for entry in added)
+        few = built["added"] + rows <= _UNSORTED * built["sorted"]
+        return later and few
+
+    def add(self, built: Mapping[str, Any], added: Sequence[Entry], newest: int) -> None:
+        """End the intervals that the new rows of the log end, and put those they begin behind the others."""
+        paths = [str(path) for path in self.lake.paths("memberships", newest, built["version"])]
+        engine, count = self.engine, 0
+        named = [
+            tuple(row) for row in engine.rows(exp.select(*(col(name) for name in _NAMED[:3])).from_(_named(_NAMES)))
+        ]
+        with engine.transaction():
+            if paths:
+                engine.create("begun$", with_keys(spells_of(paths)), temporary=True)
+                first = exp.select(*(col(key) for key in KEYS), exp.Min(this=col("valid_from")).as_("at"))
+                first = first.from_(_named("begun$")).group_by(*(col(key) for key in KEYS))
+                engine.execute(ending(INTERVALS, first.subquery("s")))
+                inside = within(exp.select("*").from_(_named("begun$")))
+                columns = list(engine.columns(INTERVALS))
+                into = exp.Schema(
+                    this=_named(INTERVALS), expressions=[exp.to_identifier(name, True) for name in columns]
+                )
+                chosen = exp.select(*(col(name) for name in columns)).from_(inside.subquery("i"))
+                engine.execute(exp.Insert(this=into, expression=chosen))
+                count = engine.count("begun$")
+                begun = exp.select(*(col(name) for name in _NAMED[:3])).distinct().from_(inside.subquery("i"))
+                named = list(dict.fromkeys([*named, *engine.rows(begun)]))
+                engine.drop("begun$")
+            if built["identities"] != self.identities():
+                engine.execute(rekeyed(INTERVALS))
+            counts = {"sorted": built["sorted"], "added": built["added"] + count}
+            self.note([row for row in named if row[2]], counts, newest, self.lake.entries("memberships", newest))
+            for name in (_NAMES, _BUILT):
+                engine.exchange(name, f"{name}$new")
+
+    def note(
+        self, there: Sequence[Sequence[str]], counts: Mapping[str, int], newest: int, entries: Sequence[Entry]
+    ) -> None:
+        """Make the tables of what has a history, and of what the intervals are of, beside the old ones."""
+        self.engine.register("names$", self.names(there))
+        self.engine.create(f"{_NAMES}$new", exp.select("*").from_(_named("names$")))
+        self.engine.drop("names$")
+        at = max(str(entry.about["at"]) for entry in entries)
+        whole = {"version": newest, "identities": self.identities(), **counts}
+        numbers = [cast(number(value), "BIGINT").as_(name) for name, value in whole.items()]
+        self.engine.create(f"{_BUILT}$new", exp.select(*numbers, text(at).as_("at", quoted=True)))
+
+    def names(self, there: Sequence[Sequence[str]]) -> pa.Table:
         """Return what has a history, and since when; a segment nobody was ever in has one too."""
         begun = self.begun()
         seen = {name for _, name, _ in there}
@@ -323,50 +389,6 @@ def _refuse_before(asked: _What, at: datetime) -> None:
             f"{at.isoformat(sep=' ', timespec='seconds')} is before it",
             "`tierwise backfill --from DATE` writes the history of old data",
         )
-
-
-def _intervals(paths: Sequence[str]) -> exp.Expression:
-    """Return the log as intervals: of one instant the newest row counts, a row that says nothing new begins none.
-
-    The log is in the order of recording; what `backfill` adds is of earlier instants, so the order is (at, seq).
-    """
-    keys = ("kind", "name", "customer_id")
-    if not paths:
-        empty = [cast(null(), "VARCHAR").as_(name) for name in ("kind", "name", "value")]
-        times = [cast(null(), "TIMESTAMP").as_(name) for name in ("valid_from", "valid_to")]
-        nobody = cast(null(), "BIGINT").as_("customer_id")
-        return exp.select(*empty, nobody, *times, cast(null(), "VARCHAR").as_("cause")).where(exp.false())
-    listed = exp.Array(expressions=[text(path) for path in paths])
-    log = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[listed]))
-    newest = [fn("arg_max", col(name), col("seq")).as_(name, quoted=True, copy=False) for name in ("is", "cause")]
-    by_instant = exp.select(*(col(key) for key in keys), col("at"), *newest, copy=False).from_(log, copy=False)
-    by_instant = by_instant.group_by(*(col(key) for key in keys), col("at"), copy=False)
-    changed = _over("lag", col("is"), keys)
-    seen = exp.select("*", changed.as_("before$", quoted=True, copy=False), copy=False).from_(
-        by_instant.subquery("l", copy=False), copy=False
-    )
-    steps = exp.select("*", copy=False).from_(seen.subquery("s", copy=False), copy=False)
-    steps = steps.where(exp.NullSafeNEQ(this=col("is"), expression=col("before$")), copy=False)
-    following = _over("lead", col("at"), keys)
-    whole = exp.select(
-        col("kind"),
-        col("name"),
-        col("is").as_("value", copy=False),
-        col("customer_id"),
-        col("at").as_("valid_from", copy=False),
-        following.as_("valid_to", copy=False),
-        col("cause"),
-        copy=False,
-    ).from_(steps.subquery("c", copy=False), copy=False)
-    out = exp.and_(equals(col("kind"), text("segment")), equals(col("value"), text("out")), copy=False)
-    inside = exp.select("*", copy=False).from_(whole.subquery("i", copy=False), copy=False)
-    inside = inside.where(exp.Not(this=exp.Paren(this=out)), copy=False)
-    return inside.order_by(*(col(name) for name in ("kind", "name", "value", "valid_from", "customer_id")), copy=False)
-
-
-def _over(function: str, value: exp.Expression, keys: Sequence[str]) -> exp.Window:
-    order = exp.Order(expressions=[exp.Ordered(this=col("at"))])
-    return exp.Window(this=fn(function, value), partition_by=[col(key) for key in keys], order=order)
 
 
 def _with_cohorts(counted: pa.Table, tiering: str, instants: Sequence[datetime]) -> pa.Table:

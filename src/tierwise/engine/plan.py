@@ -405,7 +405,7 @@ class Compiler:
     def named(self, cell: Named, emitter: Emitter) -> exp.Expression:
         """Return the value of a tag, segment or tiering."""
         if cell.expr is not None:
-            return emitter.stored(cell.expr)
+            return cast(emitter.certain(cell.expr), "BOOLEAN") if cell.condition else emitter.stored(cell.expr)
         branches = [(emitter.condition(rule), text(tier)) for tier, rule in cell.rules if rule is not None]
         otherwise = next(text(tier) for tier, rule in cell.rules if rule is None)
         return when(branches, otherwise) if branches else otherwise

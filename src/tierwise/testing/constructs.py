@@ -25,7 +25,7 @@ from tierwise.testing.truths import (
 )
 from tierwise.testing.worlds import Case
 
-__all__ = ["WORLDS", "Construct", "conformance_cases"]
+__all__ = ["WORLDS", "Construct", "conformance_cases", "is_asked_once"]
 
 #: Which of the four truths of a form an option asks for, by the rows it leaves.
 _WHICH: Final = {"abcdefg": 0, "abcd": 1, "efg": 2, "": NOTHING}
@@ -91,3 +91,19 @@ def conformance_cases() -> Iterator[Construct]:
     for world, (case, truths) in WORLDS.items():
         for text, truth in truths.items():
             yield Construct(world, text, replace(case, tags={"x": text}), truth)
+
+
+def is_asked_once(world: str, text: str) -> bool:
+    """Return whether a construct is among those that say each thing once: every form, every option, every way to place.
+
+    Where asking is slow these are enough.
+
+    Example:
+        >>> is_asked_once("stream", "count(s)"), is_asked_once("stream", 'count(s, within="6d")')
+        (True, False)
+    """
+    if world == "stream":
+        return text in FORMS or text.startswith("sum(s.q") or text in TIMED or text in SEQUENCES
+    if world == "population":
+        return "by=" not in text or "best=" in text
+    return True

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from tierwise.definitions.language.reference import Change, Row
 from tierwise.definitions.language.times import Zone, parse_duration
+from tierwise.definitions.language.typed import Value
 from tierwise.testing.vocabulary import ATTRIBUTES, DURATIONS, TIERS
 from tierwise.testing.worlds import Case, around, at
 from tierwise.testing.writer import KINDS, Writer
 
-__all__ = ["VALUES", "draw_case"]
+__all__ = ["AGES", "VALUES", "Pick", "draw_case", "draw_world"]
 
-_Pick = Callable[[Sequence[Any]], Any]
+#: Draws one of a sequence.
+Pick = Callable[[Sequence[Any]], Any]
 
 _ZONES: Final = ("Asia/Shanghai", "UTC", "Europe/London", "America/New_York")
 #: Instants of answers: ordinary ones, month and year ends, 29 February, both sides of every kind of clock change.
@@ -36,7 +39,8 @@ _SPECIAL_TIMES: Final = [
         "2025-12-31 23:59:59.999999", "2000-01-01 16:00", "2030-01-01 00:00",
     )
 ]  # fmt: skip
-_AGES: Final = (
+#: How old rows are.
+AGES: Final = (
     *(timedelta(days=days) for days in (0, 1, 7, 29, 30, 31, 59, 60, 61, 89, 90, 91, 180, 181, 365, 366, 730)),
     timedelta(hours=1), timedelta(hours=23), timedelta(hours=25), timedelta(minutes=90), timedelta(days=-1), timedelta(days=-30),
 )  # fmt: skip
@@ -84,7 +88,7 @@ def _edges(as_of: datetime, zone: Zone, windows: Sequence[str]) -> list[datetime
     return found
 
 
-def _rows(pick: _Pick, stream: str, times: Sequence[datetime], mild: bool, count: int, start: int) -> list[Row]:
+def _rows(pick: Pick, stream: str, times: Sequence[datetime], mild: bool, count: int, start: int) -> list[Row]:
     rows = []
     for index in range(count):
         values: dict[str, Any] = {"key_space": pick(("a", "a", "a", "b"))}
@@ -113,7 +117,7 @@ def _rows(pick: _Pick, stream: str, times: Sequence[datetime], mild: bool, count
     return rows
 
 
-def draw_case(pick: _Pick, tags: int = 25, depth: int = 3) -> Case:
+def draw_case(pick: Pick, tags: int = 25, depth: int = 3) -> Case:
     """Draw a case: a handful of customers with rows on the edges, and expressions of every kind about them.
 
     Args:
@@ -121,24 +125,7 @@ def draw_case(pick: _Pick, tags: int = 25, depth: int = 3) -> Case:
         tags: how many of them.
         depth: how deep their expressions are nested at most.
     """
-    zone = Zone(pick(_ZONES))
-    as_of = pick(_AS_OF)
-    windows = [pick(DURATIONS) for _ in range(2)]
-    spelled = [json.loads(window) if window.startswith('"') else "2mo" for window in windows]
-    edges = _edges(as_of, zone, [*spelled, "30d", "90d"])
-    times = [*edges, *_SPECIAL_TIMES, *(as_of - age for age in _AGES)]
-    few = [pick(edges), pick(edges), pick(times), pick(times)]  # rows of one instant, also across streams
-    mild = pick((True, True, True, False))
-    customers = list(range(1, pick((3, 5, 7)) + 1))
-    streams: dict[str, dict[int, list[Row]]] = {}
-    for stream in _STREAM_KINDS:
-        streams[stream] = {}
-        start = 0
-        for customer in customers:
-            count = pick((0, 1, 1, 2, 3, 5))
-            streams[stream][customer] = _rows(pick, stream, pick((times, edges, few, few)), mild, count, start)
-            start += count
-    records = {customer: _records(pick, times, mild) for customer in customers}
+    case, windows, times = draw_world(pick)
     writer = Writer(pick, depth, windows)
     written = {f"t{index}": writer.tag(f"t{index}", pick(KINDS)) for index in range(tags // 2)}
     tierings = {
@@ -150,33 +137,63 @@ def draw_case(pick: _Pick, tags: int = 25, depth: int = 3) -> Case:
     segments = {"vips": writer.write("boolean")}
     writer.memberships = True
     written |= {f"u{index}": writer.tag(f"u{index}", pick(KINDS)) for index in range(tags - len(written))}
-    return Case(
+    return replace(
+        case,
         tags=written,
-        as_of=as_of,
-        customers=customers,
-        streams=streams,
-        records=records,
-        zone=zone.name,
         segments=segments,
         tierings=tierings,
-        changes={customer: _changes(pick, times) for customer in customers},
-        parameters={
-            "p": {"type": "integer", "default": 2},
-            "share": {"type": "decimal", "default": "0.5"},
-            "span": {"type": "duration", "default": "2mo"},
-        },
-        lookups={
-            "band": {
-                "app": {"rate": 3, "name": "App", "known": True},
-                "微信": {"rate": None, "name": "W", "known": None},
-                "": {"rate": 0, "name": "", "known": False},
-            }
-        },
-        moments=[pick([time for time in times if time > as_of]), pick([time for time in times if time < as_of])],
+        changes={customer: _changes(pick, times) for customer in case.customers},
+        moments=[pick([time for time in times if time > case.as_of]), pick([t for t in times if t < case.as_of])],
     )
 
 
-def _changes(pick: _Pick, times: Sequence[datetime]) -> list[Change]:
+def draw_world(pick: Pick) -> tuple[Case, list[str], list[datetime]]:
+    """Draw rows, records and parameters; return them without definitions, with lengths of time and instants of theirs.
+
+    Args:
+        pick: draws one of a sequence.
+    """
+    zone = Zone(pick(_ZONES))
+    as_of = pick(_AS_OF)
+    windows = [pick(DURATIONS) for _ in range(2)]
+    spelled = [json.loads(window) if window.startswith('"') else "2mo" for window in windows]
+    edges = _edges(as_of, zone, [*spelled, "30d", "90d"])
+    times = [*edges, *_SPECIAL_TIMES, *(as_of - age for age in AGES)]
+    few = [pick(edges), pick(edges), pick(times), pick(times)]  # rows of one instant, also across streams
+    mild = pick((True, True, True, False))
+    customers = list(range(1, pick((3, 5, 7)) + 1))
+    streams: dict[str, dict[int, list[Row]]] = {}
+    for stream in _STREAM_KINDS:
+        streams[stream] = {}
+        start = 0
+        for customer in customers:
+            count = pick((0, 1, 1, 2, 3, 5))
+            streams[stream][customer] = _rows(pick, stream, pick((times, edges, few, few)), mild, count, start)
+            start += count
+    parameters = {
+        "p": {"type": "integer", "default": 2},
+        "share": {"type": "decimal", "default": "0.5"},
+        "span": {"type": "duration", "default": "2mo"},
+    }
+    bands: dict[str, dict[str, Value]] = {
+        "app": {"rate": 3, "name": "App", "known": True},
+        "微信": {"rate": None, "name": "W", "known": None},
+        "": {"rate": 0, "name": "", "known": False},
+    }
+    case = Case(
+        tags={},
+        as_of=as_of,
+        customers=customers,
+        streams=streams,
+        records={customer: _records(pick, times, mild) for customer in customers},
+        zone=zone.name,
+        parameters=parameters,
+        lookups={"band": bands},
+    )
+    return case, windows, times
+
+
+def _changes(pick: Pick, times: Sequence[datetime]) -> list[Change]:
     """Entries of the membership log: of the tiering and the segment in turn, each from where the one before led."""
     found: list[Change] = []
     for kind, name, values in (("tier", "grade", TIERS), ("segment", "vips", ("in", "out"))):
@@ -189,7 +206,7 @@ def _changes(pick: _Pick, times: Sequence[datetime]) -> list[Change]:
     return found
 
 
-def _records(pick: _Pick, times: Sequence[datetime], mild: bool) -> list[Row]:
+def _records(pick: Pick, times: Sequence[datetime], mild: bool) -> list[Row]:
     rows = []
     for index in range(pick((0, 1, 1, 2, 3))):
         values = {

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for whole cases; they need the extra `testing`, which brings hypothesis."""
+"""Hypothesis strategies for cases and lives; they need the extra `testing`, which brings hypothesis."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from tierwise.testing.drawing import draw_case
+from tierwise.testing.lives import Life, draw_life
 from tierwise.testing.worlds import Case
 
-__all__ = ["cases"]
+__all__ = ["cases", "lives"]
 
 _T = TypeVar("_T")
 
@@ -23,3 +24,8 @@ def cases(draw: st.DrawFn, tags: int = 25, depth: int = 3) -> Case:
         return draw(st.sampled_from(options))
 
     return draw_case(pick, tags, depth)
+
+
+def lives(tags: int = 4, depth: int = 2) -> st.SearchStrategy[Life]:
+    """Return lives as `tierwise.testing.lives.draw_life` draws them, each named by its seed."""
+    return st.integers(0, 2**32 - 1).map(lambda seed: draw_life(seed, tags, depth))

@@ -90,7 +90,8 @@ def row(time: str, key: str = "", /, **values: Value) -> Row:
 class Case:
     """Definitions, rows and an as_of; `tags` are (name, expression) in order, `lookups` table → key → column → value.
 
-    `changes` is what the membership log holds, `said` what was said by hand, both by customer.
+    `changes` is what the membership log holds, `said` what was said by hand, both by customer. `reference` are the
+    products and stores, table → key → column → value.
     """
 
     tags: Mapping[str, str]
@@ -107,6 +108,7 @@ class Case:
     declared: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     changes: Mapping[int, Sequence[Change]] = field(default_factory=dict)
     said: Mapping[int, Sequence[Said]] = field(default_factory=dict)
+    reference: Mapping[str, Mapping[str, Mapping[str, Value]]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:

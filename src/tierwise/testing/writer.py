@@ -42,13 +42,22 @@ KINDS: Final = (
 class Writer:
     """Writes expressions; `pick` draws one of a sequence.
 
-    `windows` are the lengths of time that it prefers; `tags` are those that may be referred to, with their kinds. `row` is the stream whose rows are spoken of, or "".
+    `windows` are the lengths of time that it prefers; `tags` are those that may be referred to, with their kinds. `row`
+    is the stream whose rows are spoken of, or "", `streams` are those to speak of, `s` among them. Rules that are written `alone` compare with no other customer.
     """
 
-    def __init__(self, pick: Callable[[Sequence[Any]], Any], depth: int, windows: Sequence[str]) -> None:
+    def __init__(
+        self,
+        pick: Callable[[Sequence[Any]], Any],
+        depth: int,
+        windows: Sequence[str],
+        streams: Sequence[str] = tuple(COLUMNS_OF),
+    ) -> None:
         self.pick, self.depth, self.windows = pick, depth, windows
         self.tags: dict[str, str] = {}
+        self.streams = streams
         self.memberships = False
+        self.alone = False
 
     def tag(self, name: str, kind: str) -> str:
         """Write an expression and remember it under its name."""
@@ -68,7 +77,7 @@ class Writer:
             ways += [lambda r, d: self.part(kind, d)] * 2
         if not row:
             ways += [lambda r, d: self.aggregate(kind, r, d)] * 3
-            if kind != "boolean":
+            if kind != "boolean" and not self.alone:
                 ways.append(lambda r, d: self.grouped(kind, r, d))
         ways.append(lambda r, d: self.choice(kind, r, d))
         return str(self.pick(ways)(row, left - 1))
@@ -102,7 +111,7 @@ class Writer:
 
     def aggregate(self, kind: str, row: str, depth: int) -> str:
         """Write a function over a stream."""
-        stream = self.pick(tuple(COLUMNS_OF))
+        stream = self.pick(self.streams)
         columns = [name for name, own in COLUMNS_OF[stream].items() if own == kind]
         calls: list[str] = []
         if kind == "boolean":
@@ -140,7 +149,7 @@ class Writer:
         if not calls:
             return (
                 self.aggregate(kind, row, depth)
-                if any(kind in own.values() for own in COLUMNS_OF.values())
+                if any(kind in COLUMNS_OF[name].values() for name in self.streams)
                 else self.leaf(kind, row)
             )
         call = str(self.pick(calls)).replace("{s}", stream)
@@ -197,17 +206,8 @@ class Writer:
 
     def listed(self, row: str, depth: int) -> str:
         """Write a list of the most frequent values."""
-        stream, column = self.pick(
-            (
-                ("orders", "channel"),
-                ("events", "type"),
-                ("s", "t"),
-                ("s", "n"),
-                ("s", "d"),
-                ("s", "f"),
-                ("orders", "amount"),
-            )
-        )
+        options = (("orders", "channel"), ("events", "type"), ("orders", "amount"), *(("s", name) for name in "tndf"))
+        stream, column = self.pick([option for option in options if option[0] in self.streams])
         by = f", by={self.by(stream)}" if self.pick((True, False)) else ""
         return self.with_options(f"top({stream}.{column}{by}, n={self.pick((2, 3))})", stream, depth)
 
@@ -247,7 +247,7 @@ class Writer:
         else:
             items = [self.pick(LITERALS[self.pick(("integer", "decimal"))]) for _ in range(2)]
         if kind == "text" and not row and self.pick((True, False)):
-            return f"({value} {word} top(orders.channel, n=2))"
+            return f"({value} {word} top({self.pick(('orders.channel', 's.t')) if 'orders' in self.streams else 's.t'}, n=2))"
         return f"({value} {word} ({', '.join(items)}))"
 
     def known(self, row: str, depth: int) -> str:
@@ -313,8 +313,8 @@ class Writer:
             return self.comparison(row, depth)
         count = self.pick((1, 2, 2, 3))
         alike = self.pick((True, False))
-        one = self.pick(tuple(COLUMNS_OF))
-        streams = [one if alike else self.pick(tuple(COLUMNS_OF)) for _ in range(count + 1)]
+        one = self.pick(self.streams)
+        streams = [one if alike else self.pick(self.streams) for _ in range(count + 1)]
         steps = [f"{stream}({self.step(stream, depth)})" for stream in streams]
         options = []
         if count == 1 or self.pick((True, False)):
@@ -338,7 +338,7 @@ class Writer:
 
     def standing(self, row: str, depth: int) -> str:
         """Write a comparison with a population, of boolean kind."""
-        if row:
+        if row or self.alone:
             return self.comparison(row, depth)
         name = self.pick(("in_top", "above_mean"))
         x = self.write(self.pick(NUMBERS), row, depth)
@@ -423,7 +423,7 @@ class Writer:
 
     def place(self, row: str, depth: int) -> str:
         """Write a place in a population, of integer kind."""
-        if row:
+        if row or self.alone:
             return self.of_time(row, depth)
         name = self.pick(("ntile", "quintile", "rank"))
         x = self.write(self.pick((*NUMBERS, "date", "instant")), row, depth)
@@ -444,7 +444,7 @@ class Writer:
 
     def score(self, row: str, depth: int) -> str:
         """Write a place in a population, of float kind."""
-        if row:
+        if row or self.alone:
             return self.elapsed(row, depth)
         name = self.pick(("percent_rank", "zscore"))
         kinds = (*NUMBERS, "date") if name == "percent_rank" else NUMBERS
