@@ -20,6 +20,7 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── Unauthenticated      nobody knows who asks
     ├── Forbidden            whoever asks may not have this
     ├── Outdated             somebody else has changed it meanwhile
+    ├── TooLittleData        a model would have to guess: too few customers, too short a history, nothing to learn from
     └── NotYet               declared by the language, not available in this version
 """
 
@@ -46,6 +47,7 @@ __all__ = [
     "ProjectNotFound",
     "SourceUnreadable",
     "TierwiseError",
+    "TooLittleData",
     "Unauthenticated",
     "UnknownName",
     "VaultLocked",
@@ -269,6 +271,13 @@ class Outdated(TierwiseError):
 
     code = "outdated"
     status = 412
+
+
+class TooLittleData(TierwiseError):
+    """A model would have to guess: there are too few customers, too short a history, or nothing to learn from."""
+
+    code = "too-little-data"
+    status = 422
 
 
 class NotYet(TierwiseError):
