@@ -146,6 +146,23 @@ SCHEDULED = "name: test\ntimezone: Asia/Shanghai\nschedules: {store.check: '0 3 
 THREE = datetime(2026, 5, 31, 19, tzinfo=UTC)  # three o'clock on 1 June in Shanghai
 
 
+def test_a_worker_forgets_jobs_as_declared(brand: Brand, store: Store) -> None:
+    with brand.open() as project:
+        project.jobs.cancel(project.jobs.add("store.check").job_id)
+    _worker(brand, at=NOW + timedelta(days=89)).work_off()
+    assert len(store.jobs.list()) == 1
+    brand.write({"tierwise.yaml": "name: test\njobs_kept: 88d\n"})
+    _worker(brand, at=NOW + timedelta(days=89)).work_off()
+    assert store.jobs.list() == []
+
+
+@pytest.mark.parametrize("length", ["5", "12h", "1mo", "soon"])
+def test_a_wrong_length_for_jobs_is_a_problem(brand: Brand, length: str) -> None:
+    brand.write({"tierwise.yaml": f"name: test\njobs_kept: '{length}'\n"})
+    (problem,) = brand.problems()
+    assert (problem.where.line, "at least a day" in problem.message) == (2, True)
+
+
 def test_a_slot_is_queued_once_whoever_comes(brand: Brand, store: Store) -> None:
     brand.write({"tierwise.yaml": SCHEDULED})
     workers = [_worker(brand, f"w{number}", NOW) for number in range(3)]

@@ -18,6 +18,7 @@ from typing import Any, Final
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from tierwise.definitions.language.times import parse_duration
 from tierwise.definitions.schedules import latest_slot
 from tierwise.entry import open as open_project
 from tierwise.errors import EngineRefused, LeaseLost, ProjectBusy, TierwiseError
@@ -30,6 +31,8 @@ _Show = Callable[[str, int, int], None]
 _Work = Callable[[Project, Mapping[str, Any], _Show], Mapping[str, Any]]
 #: A slot that passed while no worker was there is made up for within this time.
 _MADE_UP_FOR: Final = timedelta(hours=12)
+#: How often the list of jobs is looked through for those that ended long ago.
+_FORGETS_EVERY: Final = timedelta(hours=1)
 
 
 def _run(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping[str, Any]:
@@ -130,6 +133,7 @@ class Worker:
         self._tell = tell
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._forgot: datetime | None = None
 
     def stop(self) -> None:
         """Ask the worker to stop: the job in hand stops at its next step and goes back to the queue.
@@ -170,6 +174,7 @@ class Worker:
 
     def _work_off(self, project: Project) -> int:
         self._queue_scheduled(project)
+        self._forget_old(project)
         count = 0
         while not self._stopping.is_set() and self._next(project.store):
             count += 1
@@ -182,6 +187,14 @@ class Worker:
             slot = latest_slot(line, settings.timezone, now - _MADE_UP_FOR, now)
             if slot is not None:
                 project.jobs.add(kind, key=f"schedule:{kind}:{slot.astimezone(UTC).isoformat()}")
+
+    def _forget_old(self, project: Project) -> None:
+        """Take the jobs that ended long ago out of the list, now and then."""
+        now, kept = self._clock(), parse_duration(project.definitions.settings.jobs_kept)
+        assert kept is not None, "the settings have been checked"
+        if self._forgot is None or now - self._forgot >= _FORGETS_EVERY:
+            project.store.jobs.forget(now - timedelta(microseconds=kept.micros))
+            self._forgot = now
 
     def _next(self, store: Store) -> bool:
         """Do the next job that is due; say whether there was one."""

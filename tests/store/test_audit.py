@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tierwise.store import Actor, Audit, Store
+from tierwise.store import Actor, Audit, Store, Vault
 from tierwise.store.transactions import Transactions
 
 Raw = Callable[..., list[tuple[Any, ...]]]
@@ -153,6 +154,52 @@ def test_a_chain_that_was_written_anew_shows(sealed: Audit, raw: Raw, where: str
         Audit(transactions, None).seal()
         assert Audit(transactions, None).verify().findings == []
     assert "anchor" in {finding.what for finding in sealed.verify().findings}
+
+
+def test_a_chain_and_an_anchor_that_were_both_written_anew_show(
+    store: Store, raw: Raw, where: str, anchor: Path
+) -> None:
+    """Once there is a vault the intruder needs its key: lines without a code show, and so do those under another."""
+    keyed = Audit(store._transactions, anchor, store.vault)
+    store.vault.hasher("index", "phone")  # somebody's telephone number has come
+    for number in range(COUNT):
+        keyed.record(AT, ANN, "test.do", f"thing:{number}")
+    assert (keyed.seal(), keyed.verify().findings) == (COUNT, [])
+    honest = anchor.read_text(encoding="utf-8")
+    raw(*_thaw(where), EDITS[0], "DELETE FROM audit_seals", "UPDATE sequences SET next_id = 1 WHERE name = 'audit_seq'")
+    anchor.unlink()
+    with closing(Transactions(where)) as transactions:
+        Audit(transactions, anchor).seal()
+        assert Audit(transactions, anchor).verify().findings == [], "to those who know no key all is well"
+    (finding,) = keyed.verify().findings
+    assert (finding.what, "vault's key" in finding.message) == ("anchor", True)
+    code = json.loads(honest.strip().splitlines()[-1])["code"]
+    (line,) = (line for line in anchor.read_text(encoding="utf-8").splitlines() if line)
+    anchor.write_text(json.dumps({**json.loads(line), "code": code}), encoding="utf-8")
+    assert [finding.what for finding in keyed.verify().findings] == ["anchor"], "a code is good for its own line only"
+
+
+def test_the_anchors_codes_outlive_another_master_key(store: Store, anchor: Path, tmp_path: Path) -> None:
+    keyed = Audit(store._transactions, anchor, store.vault)
+    store.vault.hasher("index", "phone")
+    keyed.record(AT, ANN, "test.do", "thing:1")
+    keyed.seal()
+    assert sum(store.vault.rotate()) > 0
+    keyed.record(AT, ANN, "test.do", "thing:2")
+    keyed.seal()
+    assert keyed.verify().findings == []
+    file = store.vault.key_file
+    assert file is not None
+    file.rename(tmp_path / "elsewhere.key")
+    locked = Audit(store._transactions, anchor, Vault(store._transactions, file))
+    locked.record(AT, ANN, "test.do", "thing:3")
+    assert locked.seal() == 1, "who has no key seals all the same"
+    assert "cannot be told" in locked.verify().findings[0].message
+    (tmp_path / "elsewhere.key").rename(file)
+    assert [finding.what for finding in keyed.verify().findings] == ["anchor"], "and it shows until the next seal"
+    keyed.record(AT, ANN, "test.do", "thing:4")
+    keyed.seal()
+    assert keyed.verify().findings == []
 
 
 def test_a_tail_that_was_cut_off_shows_also_when_the_chain_has_grown_again(sealed: Audit, raw: Raw, where: str) -> None:

@@ -194,6 +194,20 @@ def test_trying_again(store: Store) -> None:
         store.jobs.retry(1, ANN, later)
 
 
+def test_jobs_that_ended_long_ago_are_forgotten(store: Store) -> None:
+    for key in ("done", "failed", "cancelled", "later"):
+        store.jobs.enqueue("run", {}, ANN, AT, key=key)
+    done, failed = (store.jobs.claim("w1", AT, LEASE, ["run"]) for _ in range(2))
+    assert done is not None and failed is not None
+    store.jobs.finish(done, AT)
+    store.jobs.fail(failed, AT, "wrong", again=False)
+    store.jobs.cancel(3, ANN, AT + timedelta(days=2))
+    assert store.jobs.forget(AT) == 0
+    assert store.jobs.forget(AT + timedelta(days=1)) == 2
+    assert [(job.job_id, job.state) for job in store.jobs.list()] == [(4, "queued"), (3, "cancelled")]
+    assert store.jobs.enqueue("run", {}, ANN, AT, key="done").job_id == 5, "a number is never given again"
+
+
 def test_unknown_jobs_and_states_are_refused(store: Store) -> None:
     with pytest.raises(UnknownName, match="no job 9"):
         store.jobs.get(9)

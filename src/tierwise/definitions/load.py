@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ class Definitions:
     def written(self) -> dict[str, Any]:
         """Return what is declared as JSON holds it, but what changes no answer (see `tierwise.definitions.written`)."""
         settings = self.settings.model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude={"schedules", "value"}
+            mode="json", by_alias=True, exclude_defaults=True, exclude={"schedules", "jobs_kept", "value"}
         )
         whole: dict[str, Any] = {"settings": settings}
         for section in ("sources", *_SECTIONS):
@@ -74,7 +75,7 @@ class Definitions:
             ]
         return whole
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return the hash of what is declared; every answer names it. When something is run changes no answer."""
         return hashlib.sha256(json.dumps(self.written, ensure_ascii=False).encode()).hexdigest()[:16]

@@ -35,6 +35,7 @@ __all__ = [
 
 #: The rule of the last tier of every tiering.
 OTHERWISE: Final = "otherwise"
+_A_DAY: Final = 86_400_000_000  # µs
 
 
 class Form(BaseModel):
@@ -252,7 +253,8 @@ class Settings(Form):
     """``tierwise.yaml``: what holds for the whole project.
 
     `as_of` is ``now``, ``latest row`` or an instant; `earliest` is the day before which a row's time is not believed;
-    `schedules` says when a worker does something by itself: a kind of job and a cron line in the project's zone.
+    `schedules` says when a worker does something by itself: a kind of job and a cron line in the project's zone, and
+    `jobs_kept` for how long a worker leaves the jobs that have ended in the list.
     `value` names the tag that says what a customer is worth, for what is at stake when rules are edited.
     """
 
@@ -266,6 +268,7 @@ class Settings(Form):
     earliest: str = "2000-01-01"
     value: str = ""
     schedules: Mapping[str, str] = Field(default_factory=dict)
+    jobs_kept: str = "90d"
 
     @field_validator("as_of", "earliest", mode="before")
     @classmethod
@@ -292,6 +295,14 @@ class Settings(Form):
                 raise ValueError(f"there is no job `{kind}`; one of {', '.join(JOB_KINDS)}")
             if problem := cron_problem(line):
                 raise ValueError(f"{kind}: {problem}")
+        return value
+
+    @field_validator("jobs_kept")
+    @classmethod
+    def _kept(cls, value: str) -> str:
+        kept = parse_duration(value)
+        if kept is None or kept.is_calendar or kept.micros < _A_DAY:
+            raise ValueError(f"`{value}` is no length of time of at least a day; write 90d")
         return value
 
     @model_validator(mode="after")

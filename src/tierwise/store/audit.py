@@ -4,15 +4,18 @@ An entry is written in the transaction of the deed it records (`note`). The chai
 their commit, in batches (`Audit.seal`): a chain head inside those transactions would make all of them wait for one
 row. Each seal hashes its entry together with the seal before it, so that an entry that is edited, removed, inserted or
 moved breaks the chain. A tail that is cut off breaks nothing; it shows because a file outside the database, the
-*anchor*, knows where the chain ended after every batch.
+*anchor*, knows where the chain ended after every batch. Whoever can write both could write both again from the
+beginning: so once there is a people vault each line of the anchor carries a code that only its key gives.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +23,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
+from tierwise.errors import VaultLocked
 from tierwise.store.actors import SYSTEM, Actor
 from tierwise.store.schema import audit_entries, audit_seals
 from tierwise.store.sequences import reserve, take
 from tierwise.store.transactions import Transactions
+from tierwise.store.vault import Vault
 
 __all__ = ["Audit", "AuditEntry", "AuditReport", "Finding", "note"]
 
@@ -102,11 +107,13 @@ class Audit:
     Args:
         transactions: The store.
         anchor: The file that knows where the chain ended; without one, a tail that is cut off does not show.
+        vault: Whose key the anchor's lines are written under, once it holds anything; without one they never are.
     """
 
-    def __init__(self, transactions: Transactions, anchor: Path | None) -> None:
+    def __init__(self, transactions: Transactions, anchor: Path | None, vault: Vault | None = None) -> None:
         self._transactions = transactions
         self.anchor = anchor
+        self._vault = vault
 
     def record(
         self, at: datetime, actor: Actor, action: str, on: str, details: Mapping[str, Any] | None = None
@@ -159,9 +166,13 @@ class Audit:
             return
         new = not self.anchor.exists()
         handle = os.open(self.anchor, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        line: dict[str, Any] = {"seq": seq, "hash": digest}
+        with suppress(VaultLocked):  # without its key an entry is sealed all the same; the next line has a code again
+            if self._vault is not None and self._vault.in_use():
+                line["code"] = _code(self._vault, seq, digest)
         try:
             # Each line begins with a line break, because the one before may have been cut short by a power cut.
-            os.write(handle, ("\n" + json.dumps({"seq": seq, "hash": digest}) + "\n").encode())
+            os.write(handle, ("\n" + json.dumps(line) + "\n").encode())
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -172,12 +183,37 @@ class Audit:
             finally:
                 os.close(folder)
 
-    def _anchored(self) -> dict[int, str]:
-        """Return the seals the anchor knows; what a power cut left of a line is none."""
+    def _lines(self) -> Sequence[tuple[int, str, str]]:
+        """Return (seal, hash, code) of the anchor's lines; what a power cut left of a line is none."""
         if self.anchor is None or not self.anchor.exists():
-            return {}
+            return []
         lines = self.anchor.read_text(encoding="utf-8", errors="replace").splitlines()
-        return dict(pair for line in lines if (pair := _anchored_seal(line)) is not None)
+        return [found for line in lines if (found := _anchored_seal(line)) is not None]
+
+    def _anchored(self) -> dict[int, str]:
+        """Return the seals the anchor knows."""
+        return {seq: digest for seq, digest, _ in self._lines()}
+
+    def _forged(self) -> Iterator[Finding]:
+        """Say which lines of the anchor were not written under the vault's key."""
+        lines = self._lines()
+        if not lines or self._vault is None or not self._vault.in_use():
+            return
+        try:
+            for seq, digest, code in lines:
+                if code and not hmac.compare_digest(code, _code(self._vault, seq, digest)):
+                    yield Finding("anchor", f"the anchor's line of seal {seq} was not written under the vault's key")
+        except VaultLocked as error:
+            yield Finding("anchor", f"whether the anchor was rewritten cannot be told: {error.message}")
+            return
+        with self._transactions.read() as connection:
+            waiting = _pending(connection)
+        if not lines[-1][2] and not waiting:
+            yield Finding(
+                "anchor",
+                f"the anchor's line of seal {lines[-1][0]} was not written under the vault's key: by a process that has"
+                " no key, or by somebody who wrote the anchor again; the next seal is",
+            )
 
     # -- verifying --------------------------------------------------------------------------------------------------
 
@@ -208,15 +244,20 @@ class Audit:
         if report.anchored >= expected:
             cut = f"the anchor knows seal {report.anchored}, the chain ends at {expected - 1}"
             found.append(Finding("truncated", f"{cut}: entries were cut off, or an older copy was restored"))
+        found += self._forged()
         if report.sealed and self.anchor is not None and not wanted:
             found.append(Finding("anchor", f"{self.anchor} is missing: a tail that was cut off would not show"))
         return report
 
 
-def _anchored_seal(line: str) -> tuple[int, str] | None:
+def _code(vault: Vault, seq: int, digest: str) -> str:
+    return vault.hasher("audit", "anchor")(f"{seq}|{digest}".encode()).hex()
+
+
+def _anchored_seal(line: str) -> tuple[int, str, str] | None:
     try:
         read = json.loads(line)
-        return int(read["seq"]), str(read["hash"])
+        return int(read["seq"]), str(read["hash"]), str(read.get("code", ""))
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
 
 from tierwise.errors import BadRequest, LeaseLost, UnknownName, near_name
 from tierwise.store.actors import Actor
@@ -74,6 +74,14 @@ class Jobs:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
+
+    # -- what is over -----------------------------------------------------------------------------------------------
+
+    def forget(self, ended_before: datetime) -> int:
+        """Delete the jobs that ended before an instant; return how many. What they did stays in the audit."""
+        over = jobs.c.ended_at < ended_before
+        with self._transactions.write() as connection:
+            return int(connection.execute(delete(jobs).where(over)).rowcount)
 
     # -- asking for work --------------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ import base64
 import binascii
 import hashlib
 import os
-import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,12 +48,12 @@ _TEXT_HINT: Final = "a key is 32 bytes in Base64: python -c 'import base64,os;pr
 
 def make_key() -> bytes:
     """Return a new random key."""
-    return secrets.token_bytes(KEY_BYTES)
+    return os.urandom(KEY_BYTES)
 
 
 def make_nonce() -> bytes:
     """Return a new random nonce; one key meets far too few values for two to be alike."""
-    return secrets.token_bytes(NONCE_BYTES)
+    return os.urandom(NONCE_BYTES)
 
 
 def derive(root: bytes, purpose: str) -> bytes:

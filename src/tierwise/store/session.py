@@ -52,7 +52,7 @@ class Store:
         self.facts = Facts(transactions)
         self.runs = Runs(transactions)
         self.jobs = Jobs(transactions)
-        self.audit = Audit(transactions, anchor)
+        self.audit = Audit(transactions, anchor, self.vault)
         self.accounts = Accounts(transactions)
 
     @classmethod

@@ -20,7 +20,7 @@ __all__ = ["DIGEST_BYTES", "Vault"]
 
 #: Keyed hashes are cut to this length: two of a billion values are alike with a chance of one in 10^20.
 DIGEST_BYTES: Final = 16
-_ROOTS: Final = ("index", "tombstone")
+_ROOTS: Final = ("index", "tombstone", "audit")
 _WRAPPED: Final[tuple[tuple[Table, Column[Any]], ...]] = (
     (vault_keys, vault_keys.c.name),
     (people_keys, people_keys.c.source_record_id),
@@ -81,8 +81,12 @@ class Vault:
     # -- hashing ----------------------------------------------------------------------------------------------------
 
     def hasher(self, root: str, purpose: str) -> Callable[[bytes], bytes]:
-        """Return a keyed hash for one purpose; `root` is ``index`` or ``tombstone``."""
+        """Return a keyed hash for one purpose; `root` is ``index``, ``tombstone`` or ``audit``."""
         opened = self._open()
+        if root not in opened.roots:  # a vault of a version before that root
+            self._new_roots(opened.keyring)
+            self._opened = None
+            opened = self._open()
         key = opened.derived.get((root, purpose))
         if key is None:
             key = opened.derived[root, purpose] = derive(opened.roots[root], purpose)
@@ -115,14 +119,13 @@ class Vault:
 
     def _new_roots(self, keyring: Keyring) -> list[tuple[str, bytes, str]]:
         with self._transactions.write() as connection:
-            rows = _root_rows(connection)
-            if not rows:  # no other process has come first
-                master = keyring.current
-                for name in _ROOTS:
+            there = {name for name, _, _ in _root_rows(connection)}  # another process may have come first
+            master = keyring.current
+            for name in _ROOTS:
+                if name not in there:
                     wrapped = master.wrap(make_key(), _about(vault_keys, name))
                     connection.execute(insert(vault_keys).values(name=name, wrapped=wrapped, master_id=master.id))
-                rows = _root_rows(connection)
-        return rows
+            return _root_rows(connection)
 
     # -- another master key -----------------------------------------------------------------------------------------
 
