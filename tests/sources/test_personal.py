@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 
 from tests.projects import EVENTS, RECORDS, Brand, counted, csv, said
 from tierwise.errors import UnknownName
+from tierwise.store import Ids
 from tierwise.store.people import People
 
 NAME, PHONE = "金丝雀", "13800138000"
@@ -151,3 +153,27 @@ def test_a_column_that_becomes_personal_is_read_again(tmp_path: Path) -> None:
     brand.write({"sources/customers.yaml": SOURCE})
     assert brand.imports(1) == [{"new": 1, "withdrawn": 1}]
     assert held(brand, "1") == [("name", NAME), ("phone", PHONE)]
+
+
+def test_the_values_of_a_large_file_wait_where_nobody_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tierwise.sources.personal._BYTES_MAX", 1)  # every batch is put aside
+    monkeypatch.setattr("tierwise.sources.origins._BATCH_ROWS", 2)
+    rows = [f"{n},{NAME}{n},138{n:08d},上海,1990-01-02" for n in range(1, 6)] + [f"6,{NAME},{PHONE},x,1990-02-31"]
+    brand = brand_of(tmp_path, *rows)
+    seen: list[bytes] = []
+    assign = Ids.assign
+
+    def looked_at(ids: Ids, keys: pa.Table, **options: Any) -> pa.Table:
+        seen.append(written(brand))
+        return assign(ids, keys, **options)
+
+    monkeypatch.setattr(Ids, "assign", looked_at)
+    assert counted(brand.receive()[0].as_json()) == {"new": 5, "quarantined": 1}
+    (waiting,) = seen
+    assert (tmp_path / "lake").exists() and NAME.encode() not in waiting and b"13800000001" not in waiting
+    assert [held(brand, str(n)) for n in range(1, 6)] == [
+        [("name", f"{NAME}{n}"), ("phone", f"138{n:08d}")] for n in range(1, 6)
+    ]
+    assert not list((tmp_path / "lake").rglob("personal-*"))

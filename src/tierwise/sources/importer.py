@@ -128,7 +128,7 @@ class _Import:
     ) -> None:
         self.work, self.reader, self.lake, self.quarantine = work, reader, lake, quarantine
         self.store, self.engine, self.import_id, self.draft = store, engine, import_id, draft
-        self.personal = personal_columns(work.mapping, store.people, work.received_at.replace(tzinfo=UTC))
+        self.personal = personal_columns(work.mapping, store.people, work.received_at.replace(tzinfo=UTC), draft)
         statements = RowStatements(work.source, work.mapping, work.definitions.settings, work.received_at)
         for name, body in statements.clock.macros().items():
             engine.define(name, body)
@@ -153,7 +153,7 @@ class _Import:
         self.assign_ids()
         files = self.write()
         if self.personal is not None:
-            self.personal.settle(self.engine.batches(self.owners()))
+            self.personal.settle(lambda first, last: self.engine.batches(self.owners(first, last)))
         report.reasons = dict(sorted(self.quarantine.reasons.items()))
         report.quarantined = sum(report.reasons.values())
         assert report.rows_read == report.new + report.replaced + report.duplicate + report.quarantined, report
@@ -217,8 +217,8 @@ class _Import:
                 assigned = self.store.ids.assign(pa.table({"key_space": spaces, "source_key": found}), at=received_at)
         self.engine.register("assigned$", assigned.select(["source_key", "source_record_id"]))
 
-    def owners(self) -> exp.Expression:
-        """Return (line, source_record_id) of every line that is somebody's."""
+    def owners(self, first: int, last: int) -> exp.Expression:
+        """Return (line, source_record_id) of the lines from one to another that are somebody's."""
         rows = self.everyone("customer_key", "line$") or [
             exp.select(cast(null(), "VARCHAR").as_("customer_key"), cast(null(), "BIGINT").as_("line$", quoted=True))
         ]
@@ -233,7 +233,8 @@ class _Import:
             for i, stream in enumerate(self.streams)
             if stream.mapped.through is not None
         ]
-        return exp.select("*").distinct().from_(subquery(_all([named_so, *found_so])))
+        within = exp.Between(this=col("line"), low=number(first), high=number(last))
+        return exp.select("*").distinct().from_(subquery(_all([named_so, *found_so]))).where(within)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 

@@ -48,8 +48,8 @@ class Personal(Protocol):
     def conceal(self, rows: pa.Table, lines: pa.Int64Array) -> pa.Table:
         """Return the rows with nothing personal in them: with other columns, such as blind indexes, in its place."""
 
-    def settle(self, owners: Iterable[pa.RecordBatch]) -> None:
-        """Take the owners: batches of (line, source_record_id)."""
+    def settle(self, owners: Callable[[int, int], Iterable[pa.RecordBatch]]) -> None:
+        """Ask for the owners of the lines from one to another: batches of (line, source_record_id)."""
 
 
 class Staging:
