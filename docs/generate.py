@@ -10,6 +10,7 @@ from pathlib import Path
 from tierwise import errors
 from tierwise.definitions import streams
 from tierwise.definitions.language import functions
+from tierwise.definitions.tables import TABLES
 from tierwise.sources import convert, records
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +102,20 @@ def streams_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def tables_page() -> str:
+    """Return the page of every table, by the memory it lives in."""
+    lines = ["# Tables", "", _NOTE]
+    lines.append("Where a table lives says what you may delete: what is in the engine can be computed again.")
+    lines.append("A brand's own streams and lookups are tables of the engine as well.")
+    for memory in ("lake", "engine", "store"):
+        lines += ["", f"## {memory}", "", "| table | one row is | key | |", "|---|---|---|---|"]
+        for table in TABLES.values():
+            if table.memory == memory:
+                key = ", ".join(f"`{name}`" for name in table.key)
+                lines.append(f"| `{table.name}` | {_cell(table.grain)} | {key} | {_cell(table.about)} |")
+    return "\n".join(lines) + "\n"
+
+
 def quarantine_page() -> str:
     """Return the page of the reasons why a row is quarantined."""
     lines = ["# Quarantine", "", _NOTE]
@@ -121,6 +136,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/functions.md": functions_page,
     "docs/reference/quarantine.md": quarantine_page,
     "docs/reference/streams.md": streams_page,
+    "docs/reference/tables.md": tables_page,
 }
 
 

@@ -15,6 +15,8 @@ from ruamel.yaml import YAML
 
 from docs import generate
 from tests.house.tree import ROOT, documents
+from tierwise.definitions.tables import TABLES
+from tierwise.store.schema import METADATA
 
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 HEADINGS = ["Status", "Context", "Decision", "Consequences", "Alternatives"]
@@ -103,3 +105,8 @@ def test_decisions_are_numbered_and_have_five_headings() -> None:
     for path in decisions:
         found = re.findall(r"^## (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert found == HEADINGS, path.name
+
+
+def test_every_table_of_the_store_is_listed_with_its_key() -> None:
+    declared = {table.name: tuple(column.name for column in table.primary_key) for table in METADATA.sorted_tables}
+    assert {name: TABLES[name].key for name in declared if name in TABLES} == declared

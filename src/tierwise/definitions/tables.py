@@ -21,6 +21,46 @@ class Table:
     about: str = ""
 
 
+_IN_STORE: Final = tuple(
+    Table(name, "store", grain, key, about)
+    for name, key, grain, about in (
+        ("source_records", ("source_record_id",), "a customer number of a source", "with its key space"),
+        (
+            "identities",
+            ("source_record_id", "from_version"),
+            "a source record's customer in some identity versions",
+            "",
+        ),
+        ("identity_versions", ("version",), "a state of the whole mapping", "what made it, and when"),
+        ("people", ("source_record_id", "field", "digest"), "a personal value", "encrypted; its blind index, if any"),
+        (
+            "people_keys",
+            ("source_record_id",),
+            "the data key of a source record",
+            "wrapped; without it nothing is read",
+        ),
+        (
+            "vault_keys",
+            ("name",),
+            "a root of the vault's keyed hashes",
+            "wrapped by the master key, which is in no table",
+        ),
+        ("import_keys", ("import_id",), "the key of an import's quarantined originals", "wrapped, for 90 days"),
+        ("erasures", ("erasure_id",), "an erasure", "how far it is, and its receipt"),
+        ("tombstones", ("digest",), "a keyed hash", "by which an erased person's rows are refused"),
+        ("exports", ("path",), "a file written for somebody", "so that an erasure finds it"),
+        ("runs", ("run_id",), "a run", "when, at which as_of, with what result"),
+        ("run_steps", ("run_id", "step"), "a step that a run has finished", "with what the next attempt needs to know"),
+        ("jobs", ("job_id",), "work for a worker", "leased while it is done; forgotten `jobs_kept` after its end"),
+        ("audit_entries", ("entry_id",), "a deed", "who, when, what, to what; never changed"),
+        ("audit_seals", ("seq",), "an entry's place in the chain", "the hash of the entry and of the seal before it"),
+        ("users", ("user_id",), "who uses the server", "with a slow hash of the password, and the roles"),
+        ("sessions", ("digest",), "a login", "the hash of what the browser holds"),
+        ("api_keys", ("key_id",), "a key for a program", "the hash of its secret, and its roles"),
+        ("sequences", ("name",), "the next number of a kind", "a number is never given twice"),
+    )
+)
+
 TABLES: Final = {
     table.name: table
     for table in (
@@ -97,13 +137,6 @@ TABLES: Final = {
             ("fact_id",),
             "pins, inclusions, exclusions, tag values, lists; revocations are rows too",
         ),
-        Table("runs", "store", "a run", ("run_id",), "when, at which as_of, with what result"),
-        Table("source_records", "store", "a customer number of a source", ("source_record_id",), "with its key space"),
-        Table(
-            "identities",
-            "store",
-            "a source record's customer in some identity versions",
-            ("source_record_id", "from_version"),
-        ),
+        *_IN_STORE,
     )
 }
