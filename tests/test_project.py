@@ -12,6 +12,7 @@ import pytest
 import tierwise
 from tests.projects import NOW, ORDERS, TIERS, Brand, csv
 from tierwise.errors import BadRequest, DefinitionsInvalid, ProjectBusy, TierwiseError, UnknownName
+from tierwise.store import SYSTEM
 
 HEAD = "id,customer,time,amount"
 
@@ -141,6 +142,19 @@ def test_plan_and_check_change_nothing(shop: Brand) -> None:
 def test_a_run_without_the_sources(shop: Brand) -> None:
     report = shop.run(0.1, import_sources=False)
     assert (report["imports"], report["memberships_written"]) == ([], 0)
+
+
+def test_a_run_whose_process_died_is_said_to_have_died(tmp_path: Path) -> None:
+    brand = Brand(tmp_path, {"definitions/tiers.yaml": TIERS})
+    with brand.open() as project:
+        project.run()
+        run_id = project.store.runs.begin("run", SYSTEM, NOW)
+        assert project.show("runs")["state"].to_pylist() == ["running", "done"], "this process holds the project"
+    with brand.open() as project:
+        assert project.show("runs")["state"].to_pylist() == ["died", "done"], "nobody does"
+        assert project.store.runs.get(run_id).state == "running", "and looking changes nothing"
+        project.run()
+        assert project.show("runs")["state"].to_pylist() == ["done", "failed", "done"]
 
 
 def test_asking_before_the_first_run(tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ from typing import Any
 
 from tierwise.definitions.load import SETTINGS_FILE
 from tierwise.errors import BadRequest, ProjectNotFound
-from tierwise.packs import pack_folder
 from tierwise.project import Project
-from tierwise.shop import write_shop
 from tierwise.store import SYSTEM, Actor
 
 __all__ = ["init", "open"]
@@ -85,6 +83,10 @@ def init(folder: str | os.PathLike[str], pack: str = "demo", customers: int = 20
     Raises:
         BadRequest: when the folder already holds something, or there is no such pack.
     """
+    # Imported late: only a new project needs the packs and their shop.
+    from tierwise.packs import pack_folder
+    from tierwise.shop import write_shop
+
     path = Path(folder)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise BadRequest(f"{path} is not empty", "name a new folder")

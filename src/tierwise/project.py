@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,34 +16,30 @@ import pyarrow.compute as pc
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.times import Zone
 from tierwise.definitions.load import Definitions
-from tierwise.engine.as_of import read_as_of
-from tierwise.engine.export import write_table
 from tierwise.engine.owner.claim import Holder
 from tierwise.engine.owner.door import Door
-from tierwise.engine.run import RESULTS, Progress
-from tierwise.engine.snapshot import Spine
 from tierwise.errors import Problem, UnknownName
 from tierwise.lake import Lake
-from tierwise.people.desk import Desk
-from tierwise.people.erase import Premises
-from tierwise.people.files import digest_of
-from tierwise.people.person import find_customer
-from tierwise.sources.collect import check_sources
 from tierwise.store import SYSTEM, Actor, Decisions, Run, Store
-from tierwise.verbs.asking import Asking, lake_table
 from tierwise.verbs.opened import Opened, Rooms
-from tierwise.verbs.past import History, Past
-from tierwise.verbs.planning import Planning
-from tierwise.verbs.queueing import Queueing
-from tierwise.verbs.running import Running
 from tierwise.verbs.through import VerbsAtWork, offered
+
+if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most commands ask one
+    from tierwise.engine.run import Progress
+    from tierwise.engine.snapshot import Spine
+    from tierwise.people.desk import Desk
+    from tierwise.verbs.asking import Asking
+    from tierwise.verbs.past import History, Past
+    from tierwise.verbs.planning import Planning
+    from tierwise.verbs.queueing import Queueing
+    from tierwise.verbs.running import Running
 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
 STAGES: Final = ("sources",)
-#: Every group of verbs; what is not in here the engine's owner does for nobody.
-GROUPS: Final[tuple[type, ...]] = (Asking, Planning, Running, Past)
+#: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
+GROUPS: Final = ("asking", "planning", "running", "past", "erasing")
 
 
 class Project:
@@ -74,11 +70,6 @@ class Project:
         said = (clock, str(actor), command, version("tierwise"), owns)
         self._door = Door(folder / "engine", offered(GROUPS), works, *said)
         self._opened = Opened(rooms or Rooms(folder), clock, actor, self._door)
-        self._asking, self._running = Asking(self._opened), Running(self._opened)
-        self._planning = Planning(self._opened)
-        self.jobs = Queueing(self._opened)
-        self._past = Past(self._opened)
-        self.history = History(self._past)
 
     def acting_as(self, actor: Actor) -> Project:
         """Return the same open project with everything done under another name; this one is closed, not that."""
@@ -100,6 +91,46 @@ class Project:
         """
         self._opened.rooms.close()
         self._door.close(waiting)
+
+    # -- groups of verbs --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _asking(self) -> Asking:
+        from tierwise.verbs.asking import Asking
+
+        return Asking(self._opened)
+
+    @cached_property
+    def _planning(self) -> Planning:
+        from tierwise.verbs.planning import Planning
+
+        return Planning(self._opened)
+
+    @cached_property
+    def _running(self) -> Running:
+        from tierwise.verbs.running import Running
+
+        return Running(self._opened)
+
+    @cached_property
+    def _past(self) -> Past:
+        from tierwise.verbs.past import Past
+
+        return Past(self._opened)
+
+    @cached_property
+    def history(self) -> History:
+        """Return the verbs about what was recorded."""
+        from tierwise.verbs.past import History
+
+        return History(self._past)
+
+    @cached_property
+    def jobs(self) -> Queueing:
+        """Return the verbs about work that is done later."""
+        from tierwise.verbs.queueing import Queueing
+
+        return Queueing(self._opened)
 
     # -- the engine's owner -----------------------------------------------------------------------------------------
 
@@ -160,11 +191,17 @@ class Project:
     @property
     def people(self) -> Desk:
         """Return the verbs about one person: find, show, export, erase; and those about the vault's keys."""
+        from tierwise.people.desk import Desk
+        from tierwise.people.erase import Premises
+        from tierwise.verbs.erasing import Erasing
+
         opened, premises = self._opened, Premises(self.folder, self.store, self.lake)
-        return Desk(premises, self.definitions.key_spaces, opened.clock, opened.actor, self._door.alone, self._computed)
+        return Desk(premises, self.definitions.key_spaces, opened.clock, opened.actor, Erasing(opened), self._computed)
 
     def _computed(self, customer_id: int) -> dict[str, Any] | None:
         """Return a customer's row of the results."""
+        from tierwise.engine.standing import RESULTS
+
         try:
             rows = self._asking.table(RESULTS)
         except UnknownName:
@@ -176,6 +213,8 @@ class Project:
 
     def check(self) -> list[Problem]:
         """Return every problem and warning in what is declared, the sources' files included."""
+        from tierwise.sources.collect import check_sources
+
         declaration = self._opened.declaration
         _, problems = declaration.checked()
         definitions = declaration.loaded[0]
@@ -295,6 +334,9 @@ class Project:
     @property
     def facts(self) -> Decisions:
         """Return what can be decided by hand: pin, include, exclude, set, upload, revoke, list."""
+        from tierwise.engine.as_of import read_as_of
+        from tierwise.people.person import find_customer
+
         opened, zone = self._opened, Zone(self.definitions.settings.timezone)
         now = opened.now()
         at = now.replace(tzinfo=UTC)
@@ -347,7 +389,9 @@ class Project:
             BadRequest: when the definitions have changed in a way the results do not show yet.
         """
         if what == "runs":
-            return pa.Table.from_pylist([_run_row(run) for run in self.store.runs.list()])
+            listed = self.store.runs.list()
+            alive = not any(run.state == "running" for run in listed) or self._door.held()
+            return pa.Table.from_pylist([_run_row(run, alive) for run in listed])
         return self._asking.show(what)
 
     def table(self, name: str) -> pa.Table:
@@ -356,6 +400,8 @@ class Project:
         Raises:
             UnknownName: when there is no such table.
         """
+        from tierwise.verbs.asking import lake_table
+
         found = lake_table(self._opened, name)
         return self._asking.table(name) if found is None else found
 
@@ -396,6 +442,9 @@ class Project:
         return self._export(self.concerned(), "concerned", to)
 
     def _export(self, rows: pa.Table, table: str, to: Path) -> dict[str, Any]:
+        from tierwise.engine.export import write_table
+        from tierwise.people.files import digest_of
+
         write_table(rows, to)
         path = to.resolve()
         self.store.exports.record(str(path), table, digest_of(path), self._opened.actor, self._opened.clock())
@@ -410,11 +459,12 @@ class Project:
         return self._asking.sql(query, limit)
 
 
-def _run_row(run: Run) -> dict[str, Any]:
+def _run_row(run: Run, alive: bool) -> dict[str, Any]:
+    """Return a run for people; one that is at work while nobody holds the project has died, though none has said so."""
     report = run.report or {}
     return {
         "run_id": run.run_id,
-        "state": run.state,
+        "state": run.state if alive or run.state != "running" else "died",
         "kind": run.kind,
         "as_of": str(report.get("as_of", "")),
         "started_at": run.started_at,

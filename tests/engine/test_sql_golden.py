@@ -32,6 +32,9 @@ class Recorder:
         self.written.append(f"-- {name}\n{select.sql('duckdb', pretty=True)};\n")
         return 0
 
+    def view(self, name: str, select: exp.Expression) -> None:
+        self.written.append(f"-- {name} is a view\n{select.sql('duckdb', pretty=True)};\n")
+
     def register(self, name: str, table: pa.Table) -> None:
         self.written.append(f"-- {name}: {', '.join(table.schema.names)}\n")
 

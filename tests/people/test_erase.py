@@ -6,11 +6,13 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.engine.owner.processes import session
 from tests.people.scan import found_in
 from tests.people.town import CANARIES, HEAD, KEY, ORDERS_HEAD, ROW, town
 from tests.projects import Brand, counted, csv
@@ -144,6 +146,61 @@ def test_refused_while_another_process_is_at_work(brand: Brand) -> None:
     erase(brand)
 
 
+def test_erased_by_the_process_that_holds_the_project(brand: Brand) -> None:
+    with session(brand.folder) as holder:
+        receipt = erase(brand, day=2)
+        assert (receipt["state"], receipt["lake"]) == ("done", {"customers": 1, "orders": 1})
+        assert found_in(brand.folder, CANARIES) == []
+        assert holder.ask("sorted(project.table('customers')['customer_key'].to_pylist())") == {
+            "answer": sorted(row["customer_key"] for row in brand.rows("customers"))
+        }
+        with pytest.raises(Erased):
+            erase(brand, day=3)
+
+
+def test_erased_in_the_middle_of_a_run(brand: Brand) -> None:
+    with session(brand.folder) as holder:
+        holder.pause_in("stage")
+        with brand.open(1) as project, pytest.raises(ProjectBusy, match=r"run 2 of .* is at work"):
+            project.people.erase(KEY, wait=False)
+        assert {row["customer_key"] for row in brand.rows("customers")} >= {KEY}, "and nothing was begun"
+        said: list[str] = []
+
+        def waiting(sentence: str) -> None:
+            said.append(sentence)
+            holder.go_on()
+
+        with brand.open(1) as project:
+            receipt = project.people.erase(KEY, waiting=waiting)
+        assert (len(said), receipt["state"]) == (1, "done"), "erased once the run had ended"
+        assert holder.hear() == {"run_id": 2}
+    assert found_in(brand.folder, CANARIES) == []
+    assert KEY not in {row["customer_key"] for row in brand.rows("customers")}
+
+
+def test_who_reads_meanwhile_sees_the_person_or_does_not(brand: Brand) -> None:
+    seen: list[tuple[int, bool]] = []
+    erased = threading.Event()
+
+    def read() -> None:
+        with brand.open() as project:
+            while not erased.is_set():
+                keys = project.table("customers")["customer_key"].to_pylist()
+                seen.append((len(keys), KEY in keys))
+
+    with brand.open(1) as project:
+        whole = project.table("customers").num_rows
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            project.people.erase(KEY)
+        finally:
+            erased.set()
+            reader.join()
+        assert project.estimate("spend >= 0")["of"] == whole - 1
+    assert set(seen) <= {(whole, True), (whole - 1, False)}
+
+
 def test_without_the_key_nothing_is_begun(brand: Brand) -> None:
     (brand.folder / "store/master.key").rename(brand.folder / "data/kept.key")
     with pytest.raises(VaultLocked):
@@ -178,7 +235,7 @@ tierwise.open(folder, clock=lambda: datetime(2026, 6, 2, 4, tzinfo=timezone.utc)
 """
 
 
-@pytest.mark.parametrize("again", ["erase", "run"])
+@pytest.mark.parametrize("again", ["erase", "run", "show"])
 @pytest.mark.parametrize(("place", "name", "when"), KILLED)
 def test_killed_and_finished(brand: Brand, place: str, name: str, when: str, again: str) -> None:
     command = [sys.executable, "-c", SCRIPT, str(brand.folder), KEY, place, name, when]
@@ -187,8 +244,11 @@ def test_killed_and_finished(brand: Brand, place: str, name: str, when: str, aga
     if again == "erase":
         receipt = erase(brand, day=2)
         assert (receipt["state"], receipt["values"]["phone"], receipt["lake"]["orders"]) == ("done", 1, 1)
-    else:
+    elif again == "run":
         brand.run(2)
+    else:
+        with brand.open(2) as project:  # whoever holds the project next finishes it before anything else
+            assert project.show("tiers").num_rows
     assert found_in(brand.folder, CANARIES) == []
     assert len(brand.rows("customers")) == 2
     with pytest.raises(Erased):

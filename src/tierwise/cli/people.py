@@ -66,11 +66,12 @@ def erase(
     key: str = typer.Argument(..., help=_KEY_HELP),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say what would be destroyed."),
     receipt: Path | None = typer.Option(None, help="Write the receipt to this .json file as well."),
+    no_wait: bool = typer.Option(False, "--no-wait", help="Refuse instead of waiting for a run that is at work."),
 ) -> None:
     """Erase a customer from everything Tierwise has written; it cannot be undone."""
     context = CONTEXT.get()
     with context.open() as project:
-        done = project.people.erase(key, dry_run=dry_run)
+        done = project.people.erase(key, dry_run=dry_run, wait=not no_wait, waiting=context.tell)
         if receipt is not None:
             project.people.write_receipt(done, receipt)
     if context.json:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tierwise.definitions.load import Definitions, define
-from tierwise.errors import Problem
+from tierwise.errors import Place, Problem
 
-__all__ = ["read_back"]
+__all__ = ["read_back", "recall", "write_down"]
 
 
 def read_back(written: Mapping[str, Any], folder: Path) -> tuple[Definitions | None, list[Problem]]:
@@ -29,3 +29,24 @@ def read_back(written: Mapping[str, Any], folder: Path) -> tuple[Definitions | N
     sections = {section: dict(forms) for section, forms in written.items() if section != "settings"}
     definitions, problems = define(written["settings"], **sections)
     return (None if definitions is None else replace(definitions, folder=folder)), problems
+
+
+def write_down(definitions: Definitions) -> dict[str, Any]:
+    """Return definitions as JSON holds them, whole: what changes no answer and where everything stands included."""
+    settings = definitions.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    places = {path: [place.file, place.line, place.column, place.path] for path, place in definitions.places.items()}
+    return {"written": {**definitions.written, "settings": settings}, "places": places}
+
+
+def recall(written: Mapping[str, Any], folder: Path) -> Definitions | None:
+    """Return the definitions that `write_down` gave, or nothing of a form that is no longer known.
+
+    Example:
+        >>> definitions, _ = define("shop", tags={"n": "count(orders)"})
+        >>> recall(write_down(definitions), Path()) == definitions
+        True
+    """
+    definitions, problems = read_back(written["written"], folder)
+    if definitions is None or problems:
+        return None
+    return replace(definitions, places={path: Place(*place) for path, place in written["places"].items()})

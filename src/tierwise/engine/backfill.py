@@ -12,8 +12,9 @@ import pyarrow as pa
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.by_hand import BY_HAND
 from tierwise.engine.history import LogEntry, closing_changes, membership_changes
-from tierwise.engine.run import PROGRAMMES, Inputs, Progress, build_tables, evaluate_everyone
+from tierwise.engine.run import Inputs, Progress, build_tables, evaluate_everyone
 from tierwise.engine.snapshot import Snapshot
+from tierwise.engine.standing import PROGRAMMES
 from tierwise.errors import BadRequest
 from tierwise.lake import Lake
 

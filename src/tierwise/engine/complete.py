@@ -20,30 +20,12 @@ from tierwise.engine.cells import Cells
 from tierwise.engine.distributions import Distribution, to_rows
 from tierwise.engine.history import LogEntry, membership_changes
 from tierwise.engine.results import segment_sizes, tier_sizes
-from tierwise.engine.run import RESULTS, Inputs, build_tables, evaluate_everyone, put_in_place
+from tierwise.engine.run import Inputs, build_tables, evaluate_everyone, put_in_place
 from tierwise.engine.snapshot import Snapshot
 from tierwise.engine.sql import col
-from tierwise.engine.standing import Standing
-from tierwise.lake import Lake
+from tierwise.engine.standing import RESULTS, Standing, last_run, recorded_declaration
 
-__all__ = ["Completion", "Stopwatch", "definition_causes", "last_run", "recorded_declaration"]
-
-
-def last_run(lake: Lake) -> Mapping[str, Any]:
-    """Return what the newest recorded run said of itself, or nothing; what was added for earlier instants is none."""
-    entries = [entry.about for entry in lake.entries("memberships") if not entry.about.get("backfill")]
-    return entries[-1] if entries else {}
-
-
-def recorded_declaration(lake: Lake, up_to: int | None = None) -> Mapping[str, Any] | None:
-    """Return what the newest recorded run was declared with, as `Definitions.written` gives it; nothing before one.
-
-    Args:
-        lake: where the log is.
-        up_to: the newest manifest that counts; all by default.
-    """
-    said = [entry.about["declared"] for entry in lake.entries("memberships", up_to) if "declared" in entry.about]
-    return said[-1] if said else None
+__all__ = ["Completion", "Stopwatch", "definition_causes"]
 
 
 def definition_causes(catalogue: Catalogue, last: Mapping[str, Any]) -> dict[str, str]:
@@ -141,6 +123,7 @@ class Completion:
             self.inputs.lake.version,
             int(last_run(self.inputs.lake).get("run_id", 0)),
             snapshot.facts_version,
+            snapshot.distributions is not None,
         )
 
     def by_hand(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -19,7 +19,19 @@ from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.typed import ParameterOf, Population, SegmentOf, TagOf, TierOf, walk_typed
 from tierwise.lake import Lake
 
-__all__ = ["SCALE", "Distribution", "Group", "fingerprint", "from_rows", "measure", "newest", "to_rows"]
+__all__ = [
+    "SCALE",
+    "Distribution",
+    "Group",
+    "Published",
+    "fingerprint",
+    "fingerprints",
+    "from_rows",
+    "measure",
+    "newest",
+    "published",
+    "to_rows",
+]
 
 #: What a value is multiplied with to be a whole number (floats are not; they are rounded to 9 digits).
 SCALE: Final = {"integer": 1, "money": 100, "decimal": 1_000_000, "date": 1, "instant": 1, "float": 1}
@@ -77,13 +89,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Distribution:
-    """One published distribution; `groups` has one entry (None) when the function has no ``by``."""
+    """One published distribution; `groups` has one entry (None) when the function has no ``by``.
+
+    `published_in` names the file of the lake it was read from.
+    """
 
     id: str
     expression: str
     kind: str
     as_of: datetime
     groups: Mapping[str | None, Group]
+    published_in: str = ""
 
 
 def fingerprint(node: Population, catalogue: Catalogue) -> str:
@@ -97,6 +113,16 @@ def fingerprint(node: Population, catalogue: Catalogue) -> str:
         elif isinstance(part, ParameterOf):
             said.append(f"param.{part.name}={catalogue.parameters[part.name][1]}")
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+def fingerprints(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the ids of everything that the definitions compare with, in order."""
+    rules = [*catalogue.tags.values(), *catalogue.segments.values()]
+    rules += [
+        rule for group in (catalogue.tierings, catalogue.stays) for tiers in group.values() for rule in tiers.values()
+    ]
+    parts = (part for rule in rules if rule.expr is not None for part in walk_typed(rule.expr))
+    return tuple(sorted({fingerprint(part, catalogue) for part in parts if isinstance(part, Population)}))
 
 
 def measure(values: np.ndarray, counts: np.ndarray, scale: int) -> Group:
@@ -192,20 +218,49 @@ def from_rows(table: pa.Table) -> list[Distribution]:
     return [Distribution(key[0], *about[key], key[1], groups) for key, groups in found.items()]
 
 
-def newest(lake: Lake, as_of: datetime, up_to: int | None = None) -> dict[str, tuple[Distribution, ...]]:
-    """Return, by fingerprint, the newest distribution of the lake (up to a version of it) that is not after `as_of`.
+@dataclass(frozen=True)
+class Published:
+    """A distribution in the lake: what it is of, and in which file."""
 
-    Its groups are read when they are first asked for: a question that compares with nobody reads none of them.
+    id: str
+    expression: str
+    kind: str
+    as_of: datetime
+    path: Path
+
+    def distribution(self) -> Distribution:
+        """Return it; its groups are read when they are first asked for, and forgotten with it."""
+        groups = _Stored(self.path, self.id, self.as_of)
+        return Distribution(self.id, self.expression, self.kind, self.as_of, groups, self.path.stem)
+
+
+def published(
+    lake: Lake, as_of: datetime, up_to: int | None = None, among: Collection[str] | None = None
+) -> list[Published]:
+    """Return of each fingerprint the newest distribution in the lake that is not after an instant.
+
+    Args:
+        lake: where they are.
+        as_of: the instant, naive UTC.
+        up_to: the newest manifest that counts; all by default.
+        among: the fingerprints that matter; all by default.
     """
-    found: dict[str, Distribution] = {}
+    found: dict[str, Published] = {}
     for path in lake.paths("distributions", up_to):
         about = pq.read_table(path, columns=["id", "expression", "kind", "as_of"])
         for row in about.group_by(about.schema.names).aggregate([]).to_pylist():
-            key, published = row["id"], row["as_of"]
-            if published <= as_of and (key not in found or found[key].as_of <= published):
-                groups = _Stored(path, key, published)
-                found[key] = Distribution(key, row["expression"], row["kind"], published, groups)
-    return {key: (distribution,) for key, distribution in found.items()}
+            key, at = row["id"], row["as_of"]
+            wanted = at <= as_of and (among is None or key in among)
+            if wanted and (key not in found or found[key].as_of <= at):
+                found[key] = Published(key, row["expression"], row["kind"], at, path)
+    return list(found.values())
+
+
+def newest(
+    lake: Lake, as_of: datetime, up_to: int | None = None, among: Collection[str] | None = None
+) -> dict[str, tuple[Distribution, ...]]:
+    """Return by fingerprint what `published` finds; a question that compares with nobody reads none of its groups."""
+    return {one.id: (one.distribution(),) for one in published(lake, as_of, up_to, among)}
 
 
 class _Stored(Mapping["str | None", Group]):

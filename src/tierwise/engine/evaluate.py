@@ -42,6 +42,10 @@ class Backend(Protocol):
         """Make (or remake) a table of a SELECT; return how many rows it has."""
         ...
 
+    def view(self, name: str, select: exp.Expression) -> None:
+        """Make a temporary view of a SELECT: nothing is copied."""
+        ...
+
     def register(self, name: str, table: pa.Table) -> None:
         """Make a temporary table of Arrow rows."""
         ...
@@ -51,7 +55,7 @@ class Backend(Protocol):
         ...
 
     def drop(self, name: str) -> None:
-        """Drop a table, if it is there."""
+        """Drop a table or a temporary view, if it is there."""
         ...
 
     def arrow(self, select: exp.Expression) -> pa.Table:
@@ -200,6 +204,14 @@ class Evaluator:
         self._temporary.append(name)
         return name
 
+    def viewed(self, prefix: str, select: exp.Expression) -> str:
+        """Make a view that lives until `close`."""
+        self._count += 1
+        name = f"{prefix}{self._count}$"
+        self.backend.view(name, select)
+        self._temporary.append(name)
+        return name
+
     def registered(self, prefix: str, table: pa.Table) -> str:
         """Make a table of Arrow rows that lives until `close`."""
         self._count += 1
@@ -221,7 +233,7 @@ class Evaluator:
             name, columns = base
             who = [col("customer_id").as_(KEY, quoted=True, copy=False), col("customer_id")]
             select = exp.select(*who, *(col(column) for column in columns), copy=False).from_(_t(name), copy=False)
-            return self.temporary("spine", select), (KEY, "customer_id")
+            return self.viewed("spine", select), (KEY, "customer_id")
         if spine.kind == "moments":
             return self.spine_rows(spine), (KEY, "customer_id", "as_of")
         return self.spine_rows(spine), (KEY, "customer_id", "customer_key")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tierwise.definitions.check import Catalogue, Rule
-from tierwise.definitions.language.kinds import BOOLEAN
+from tierwise.definitions.language.kinds import BOOLEAN, Kind
 from tierwise.definitions.language.nodes import COMPARISONS, Node, Op
 from tierwise.definitions.language.printer import print_tree
 from tierwise.definitions.language.sentences import sentence
@@ -22,7 +22,7 @@ from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.labels import both, labels_of
 from tierwise.engine.remembering import STATE_COLUMNS
 from tierwise.engine.snapshot import customers, moments
-from tierwise.engine.sql import col
+from tierwise.engine.sql import col, equals, number
 
 __all__ = ["explain"]
 
@@ -54,8 +54,14 @@ class _Condition:
     address: str
 
 
-def explain(evaluator: Evaluator, catalogue: Catalogue, customer_id: int, customer_key: str) -> dict[str, Any]:
-    """Explain one customer at the snapshot's as_of; every value comes from one evaluation, so it is what the run saw.
+def explain(
+    evaluator: Evaluator,
+    catalogue: Catalogue,
+    customer_id: int,
+    customer_key: str,
+    results: tuple[str, str, Mapping[str, Kind]] | None = None,
+) -> dict[str, Any]:
+    """Explain one customer at the snapshot's as_of: what the run found, and every condition from one evaluation.
 
     `next_change` says when time alone would move the customer, with the rows, groups and distributions of now: the
     first of the next 400 local midnights (just before, or after) with another tier, narrowed to the minute.
@@ -65,13 +71,23 @@ def explain(evaluator: Evaluator, catalogue: Catalogue, customer_id: int, custom
         catalogue: the checked definitions.
         customer_id: who.
         customer_key: the brand's number of them.
+        results: the tables of results and of programmes and the names the first holds, when they are of the snapshot:
+            then only the conditions are worked out again.
     """
-    return _Explanation(evaluator, catalogue, customer_id, customer_key).run()
+    return _Explanation(evaluator, catalogue, customer_id, customer_key, results).run()
 
 
 class _Explanation:
-    def __init__(self, evaluator: Evaluator, catalogue: Catalogue, customer_id: int, customer_key: str) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        catalogue: Catalogue,
+        customer_id: int,
+        customer_key: str,
+        results: tuple[str, str, Mapping[str, Kind]] | None,
+    ) -> None:
         self.evaluator, self.catalogue, self.id, self.key = evaluator, catalogue, customer_id, customer_key
+        self.results = results
         self.labels = labels_of(catalogue)
         self.asked = _Asked()
         self.values: dict[str, Value] = {}
@@ -85,10 +101,13 @@ class _Explanation:
             self.ask(rule)
         names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
         wanted = [named_cell(catalogue, name) for name in names] + self.asked.named()
-        table = self.evaluator.table(customers([self.id], self.as_of), wanted)
-        programmes = [name for name, form in catalogue.definitions.tierings.items() if form.keep is not None]
-        states = [f"{name}.{suffix}" for name in programmes for suffix in STATE_COLUMNS]
-        self.values = self.row(table, [*(named.name for named in wanted), *states])
+        spine, columns = customers([self.id], self.as_of), [named.name for named in wanted]
+        if self.results is None:
+            states = [f"{name}.{suffix}" for name in self.programmes for suffix in STATE_COLUMNS]
+            self.values = self.row(self.evaluator.table(spine, wanted), [*columns, *states])
+        else:
+            base = self.found(self.results[0]), self.results[2]
+            self.values = self.row(self.evaluator.table(spine, wanted, base=base), columns) | self.states()
         changes = self.next_changes(list(catalogue.tierings))
         return {
             "customer_id": self.id,
@@ -98,6 +117,29 @@ class _Explanation:
             "tierings": [self.tiering(name, changes.get(name)) for name in catalogue.tierings],
             "segments": [self.segment(name) for name in catalogue.segments],
             "tags": [self.tag(name) for name in catalogue.tags],
+        }
+
+    @property
+    def programmes(self) -> list[str]:
+        return [name for name, form in self.catalogue.definitions.tierings.items() if form.keep is not None]
+
+    def found(self, results: str) -> str:
+        """Return a table of what the run found of the customer."""
+        mine = exp.select("*").from_(exp.Table(this=exp.to_identifier(results, quoted=True)))
+        return self.evaluator.temporary("found", mine.where(equals(col("customer_id"), number(self.id))))
+
+    def states(self) -> dict[str, Value]:
+        """Return where the run found the customer in each programme."""
+        if self.results is None or not self.programmes:
+            return {}
+        ends = [suffix.removesuffix("$") for suffix in STATE_COLUMNS]
+        select = exp.select(col("tiering"), *(col(end) for end in ends)).from_(exp.to_table(self.results[1]))
+        rows = self.evaluator.backend.arrow(select.where(equals(col("customer_id"), number(self.id)))).to_pylist()
+        found = {row["tiering"]: row for row in rows}
+        return {
+            f"{name}.{suffix}": found.get(name, {}).get(end)
+            for name in self.programmes
+            for suffix, end in zip(STATE_COLUMNS, ends, strict=True)
         }
 
     def row(self, table: str, names: Sequence[str]) -> dict[str, Value]:

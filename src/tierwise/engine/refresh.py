@@ -24,8 +24,6 @@ from tierwise.engine.due import changes_between
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
 from tierwise.engine.plan import Source
 from tierwise.engine.run import (
-    PROGRAMMES,
-    RESULTS,
     Inputs,
     evaluate_everyone,
     in_order,
@@ -34,7 +32,7 @@ from tierwise.engine.run import (
 )
 from tierwise.engine.snapshot import Snapshot, Spine
 from tierwise.engine.sql import col, literal, null, text
-from tierwise.engine.standing import STATE, Standing, read_state
+from tierwise.engine.standing import PROGRAMMES, RESULTS, STATE, Standing, read_state
 from tierwise.lake import Lake
 
 __all__ = ["Refresh", "held_by", "new_records", "rebuild_because"]

@@ -36,12 +36,10 @@ from tierwise.engine.plan import Source
 from tierwise.engine.remembering import STATE_COLUMNS
 from tierwise.engine.snapshot import Snapshot, Spine, everyone
 from tierwise.engine.sql import cast, col, literal, null, text
-from tierwise.engine.standing import STATE, Standing, read_state, state_rows
+from tierwise.engine.standing import PROGRAMMES, RESULTS, STATE, Standing, read_state, state_rows
 from tierwise.lake import Lake
 
 __all__ = [
-    "PROGRAMMES",
-    "RESULTS",
     "Inputs",
     "Progress",
     "build_tables",
@@ -56,10 +54,6 @@ __all__ = [
     "stream_digest",
 ]
 
-#: The table of answers: one row a customer, one column a tag, tiering and segment.
-RESULTS: Final = "customers"
-#: The table of where the programmes have everyone: tier, since when, until when.
-PROGRAMMES: Final = "programmes"
 #: Goes up when the same lake gives tables of another form, so that those of an earlier version are built again.
 _FORM: Final = 2
 Progress = Callable[[str, int, int], None]

@@ -21,6 +21,8 @@ class Snapshot:
     """What an evaluation reads beside the rows: when, which definitions, which versions, which distributions.
 
     `distributions` maps a fingerprint to the versions published for it; None means: publish for this as_of.
+    `compares_with` are the fingerprints of all that the definitions compare with: what is not among the distributions
+    is published for this as_of. `known_as` is the id that a run has given to this very state.
     `memberships` are the files of the membership log, `history_position` the newest manifest of it before as_of.
     `facts` are those said by hand (see `tierwise.engine.by_hand`), `facts_version` the number of the newest.
     """
@@ -35,13 +37,19 @@ class Snapshot:
     history_position: int = 0
     facts: pa.Table | None = field(default=None, compare=False)
     facts_version: int = 0
+    compares_with: tuple[str, ...] = ()
+    known_as: str = ""
 
     @property
     def id(self) -> str:
-        """Return the hash of the snapshot."""
-        published = sorted(
-            (d.id, d.as_of.isoformat()) for versions in (self.distributions or {}).values() for d in versions
-        )
+        """Return the hash of the snapshot: the same for the same state, whatever of it a question reads."""
+        if self.known_as:
+            return self.known_as
+        frozen = self.distributions or {}
+        published = [
+            (key, [(one.as_of.isoformat(), one.published_in) for one in frozen.get(key, ())])
+            for key in self.compares_with
+        ]
         said = [
             self.as_of.isoformat(),
             self.definitions_hash,

@@ -1,4 +1,4 @@
-"""Which run the results are of: written into the engine with the results, in one transaction."""
+"""Which run the results are of, as the engine says, and which one was recorded last, as the lake does."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlglot import exp
 
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.sql import col, text
+from tierwise.lake import Lake
 
-__all__ = ["STATE", "Standing", "read_state", "state_rows"]
+__all__ = ["PROGRAMMES", "RESULTS", "STATE", "Standing", "last_run", "read_state", "recorded_declaration", "state_rows"]
 
+#: The table of answers: one row a customer, one column a tag, tiering and segment.
+RESULTS: Final = "customers"
+#: The table of where the programmes have everyone: tier, since when, until when.
+PROGRAMMES: Final = "programmes"
 #: The engine's table about itself: key, value.
 STATE: Final = "engine_state"
 _RESULTS: Final = "results$"
@@ -22,7 +27,7 @@ _RESULTS: Final = "results$"
 
 @dataclass(frozen=True)
 class Standing:
-    """What the results depend on, as their run saw it.
+    """What the results depend on, as their run saw it; written with the results, in one transaction.
 
     Args:
         run_id: the run that computed them.
@@ -34,6 +39,7 @@ class Standing:
         manifest: the lake's newest manifest when they were put in place.
         log_run: the run that wrote the membership log's newest entry by then, 0 of none.
         facts_version: the number of the newest fact by hand that was read, 0 of none.
+        believed: whether it compared with distributions that were published before it.
     """
 
     run_id: int
@@ -45,6 +51,12 @@ class Standing:
     manifest: int
     log_run: int
     facts_version: int = 0
+    believed: bool = False
+
+    @property
+    def compares_in_lake(self) -> bool:
+        """Whether the lake has what it compared with: not when it published for itself and was not recorded."""
+        return self.believed or self.run_id == self.log_run
 
     def entry(self) -> dict[str, str]:
         """Return it as a row of the engine's table about itself."""
@@ -58,6 +70,23 @@ class Standing:
             return None
         values = json.loads(found)
         return cls(**{**values, "as_of": datetime.fromisoformat(values["as_of"])})
+
+
+def last_run(lake: Lake) -> Mapping[str, Any]:
+    """Return what the newest recorded run said of itself, or nothing; what was added for earlier instants is none."""
+    entries = [entry.about for entry in lake.entries("memberships") if not entry.about.get("backfill")]
+    return entries[-1] if entries else {}
+
+
+def recorded_declaration(lake: Lake, up_to: int | None = None) -> Mapping[str, Any] | None:
+    """Return what the newest recorded run was declared with, as `Definitions.written` gives it; nothing before one.
+
+    Args:
+        lake: where the log is.
+        up_to: the newest manifest that counts; all by default.
+    """
+    said = [entry.about["declared"] for entry in lake.entries("memberships", up_to) if "declared" in entry.about]
+    return said[-1] if said else None
 
 
 def read_state(engine: DuckEngine) -> dict[str, str]:

@@ -55,12 +55,19 @@ class Lake:
         self.folder = folder
         self._manifests = folder / "manifests"
         self._entries: dict[int, Entry] = {}
+        self._seen = 0
 
     @property
     def version(self) -> int:
         """Return the number of the newest manifest, 0 of an empty lake."""
-        numbers = [int(path.stem) for path in self._manifests.glob("*.json")]
-        return max(numbers, default=0)
+        if not self._seen or not self._manifest(self._seen).exists():
+            self._seen = max((int(path.stem) for path in self._manifests.glob("*.json")), default=0)
+        while self._manifest(self._seen + 1).exists():
+            self._seen += 1
+        return self._seen
+
+    def _manifest(self, number: int) -> Path:
+        return self._manifests / f"{number:08d}.json"
 
     def entries(self, kind: str | None = None, up_to: int | None = None) -> list[Entry]:
         """Return the manifests in order, all of them or those of one kind, up to a version."""
@@ -155,7 +162,7 @@ class Lake:
         shutil.rmtree(self.folder / "drafts", ignore_errors=True)
 
     def _read(self, number: int) -> Entry:
-        path = self._manifests / f"{number:08d}.json"
+        path = self._manifest(number)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             files = tuple(LakeFile(one["table"], one["path"], one["rows"]) for one in content["files"])
@@ -176,7 +183,7 @@ class Lake:
         draft = self._manifests / f".{entry.number:08d}.tmp"
         draft.write_text(json.dumps(content, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
         _sync(draft)
-        os.replace(draft, self._manifests / f"{entry.number:08d}.json")
+        os.replace(draft, self._manifest(entry.number))
         _sync(self._manifests)
         self._entries[entry.number] = entry
 

@@ -6,20 +6,30 @@ Every one of them is recorded in the audit, with the customer's number and never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.errors import BadRequest
-from tierwise.people.erase import Premises, erase, finish_pending, survey
+from tierwise.people.erase import Premises, survey
 from tierwise.people.files import digest_of
 from tierwise.people.held import everything, held, write_json
 from tierwise.people.person import Person, find_customer, person
 from tierwise.store import Actor
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "Erasing"]
+
+
+class Erasing(Protocol):
+    """What erases, in the process that holds the engine."""
+
+    def erase(self, key: str, waiting: Callable[[str], None] | None = None, wait: bool = True) -> dict[str, Any]:
+        """Erase a person; return the receipt."""
+        ...
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Finish the erasures that a killed process left; return their receipts."""
+        ...
 
 
 class Desk:
@@ -30,7 +40,7 @@ class Desk:
         key_spaces: whose numbers a person may be named by.
         clock: gives the current instant with its zone.
         actor: who is asking.
-        alone: opens the engine for nobody else; raises `ProjectBusy` when another process is at work.
+        erasing: erases where the engine is.
         computed: gives the row of the results of a customer, if there is one.
     """
 
@@ -40,11 +50,11 @@ class Desk:
         key_spaces: tuple[str, ...],
         clock: Callable[[], datetime],
         actor: Actor,
-        alone: Callable[[], AbstractContextManager[DuckEngine]],
+        erasing: Erasing,
         computed: Callable[[int], Mapping[str, Any] | None],
     ) -> None:
         self._premises, self._key_spaces, self._clock, self._actor = premises, key_spaces, clock, actor
-        self._alone, self._computed = alone, computed
+        self._erasing, self._computed = erasing, computed
 
     def find(self, key: str) -> int:
         """Return the customer a person means by a number, an identifier, or ``id:42``.
@@ -76,7 +86,14 @@ class Desk:
         rows = sum(len(rows) for rows in found["rows"].values())
         return {"to": str(to), "customer_id": who.customer_id, "values": len(who.values), "rows": rows}
 
-    def erase(self, key: str, *, dry_run: bool = False) -> dict[str, Any]:
+    def erase(
+        self,
+        key: str,
+        *,
+        dry_run: bool = False,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
         """Erase a person from everything Tierwise has written; return the receipt.
 
         An erasure that was killed half-way is finished first, by whoever erases next. The brand's own input files are
@@ -85,21 +102,17 @@ class Desk:
         Args:
             key: the brand's number, an identifier, or ``id:42``.
             dry_run: only say what would be destroyed.
+            wait: whether to wait for a run that is at work.
+            waiting: called with a sentence that says who is waited for.
 
         Raises:
             UnknownName: when there is nobody.
             Erased: when the person has been erased before.
-            ProjectBusy: when something else is at work.
+            ProjectBusy: when a run is at work and `wait` is false, or another process reads the store.
         """
         if dry_run:
             return {"dry_run": True, **survey(self._premises, self._person(key))}
-        now = self._clock()
-        with self._alone() as engine:
-            asked = self._premises.store.erasures.of(key, self._key_spaces)
-            for receipt in finish_pending(self._premises, engine, now):
-                if asked is not None and receipt["erasure_id"] == asked.erasure_id:
-                    return receipt
-            return erase(self._premises, engine, self.find(key), self._actor, now)
+        return self._erasing.erase(key, waiting, wait)
 
     def write_receipt(self, receipt: Mapping[str, Any], to: Path) -> None:
         """Write a receipt to a JSON file."""
@@ -109,8 +122,7 @@ class Desk:
         """Finish the erasures that a killed process left; return their receipts."""
         if not self._premises.store.erasures.pending():
             return []
-        with self._alone() as engine:
-            return finish_pending(self._premises, engine, self._clock())
+        return self._erasing.finish()
 
     def rotate_key(self, progress: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
         """Wrap every key with a new master key; one that was killed half-way is gone on with.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from tierwise.people.person import Person, person
 from tierwise.people.refused import erase_originals, named_originals
 from tierwise.store import Actor, Erasure, Store
 
-__all__ = ["Premises", "erase", "finish_pending", "survey"]
+__all__ = ["Premises", "erase", "finish_pending", "receipt_of", "survey"]
 
 #: A receipt names so many lines of a file, and counts the others.
 _LINES_NAMED: Final = 20
@@ -114,13 +115,23 @@ def _go_on(premises: Premises, engine: DuckEngine, erasure: Erasure, at: datetim
         if left.files or named_originals(premises.quarantine, who, store.originals).rows:
             raise EngineRefused("something of the person was written while they were erased", "erase them again")
         store.erasures.destroy(erasure.erasure_id, who.records, {"engine": computed})
-    done = store.erasures.finish(erasure.erasure_id, at)
+    return receipt_of(store.erasures.finish(erasure.erasure_id, at), removed, changed)
+
+
+def receipt_of(done: Erasure, removed: Sequence[str] = (), changed: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the receipt of an erasure.
+
+    Args:
+        done: the erasure.
+        removed: the exported files that were removed on the way.
+        changed: those that somebody had changed since, and that therefore were not.
+    """
     return {
         "erasure_id": done.erasure_id,
         "state": done.state,
         "begun_at": done.begun_at,
         "ended_at": done.ended_at,
         **(done.receipt or {}),
-        "exports_removed": removed,
-        "exports_changed_since": changed,
+        "exports_removed": list(removed),
+        "exports_changed_since": list(changed),
     }

@@ -11,7 +11,9 @@ Modules, in reading order:
 - `running`  run
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill
+- `erasing`  erase, finish: with the engine's file to themselves
+- `received` what was received and said, as known now or by an instant
 
-A new verb is a method with `reads` or `writes` above it, in a class whose only state is `opened`; the class is named in
-`tierwise.project.GROUPS` and hangs on the façade.
+A new verb is a method with `reads` or `writes` above it, in a class whose only state is `opened` and that has the
+name of its module; the module is named in `tierwise.project.GROUPS`, and the group hangs on the façade.
 """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,24 +14,17 @@ from sqlglot import exp
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import BOOLEAN, TEXT, Kind
 from tierwise.engine import results
-from tierwise.engine.backends.duckdb.reader import select
-from tierwise.engine.build import source_of
-from tierwise.engine.complete import last_run
-from tierwise.engine.distributions import newest
-from tierwise.engine.estimate import estimate
-from tierwise.engine.evaluate import Evaluator
-from tierwise.engine.explain import explain
-from tierwise.engine.history import recorded
-from tierwise.engine.run import RESULTS
-from tierwise.engine.snapshot import Snapshot, Spine
-from tierwise.engine.standing import STATE, Standing
+from tierwise.engine.standing import PROGRAMMES, RESULTS, STATE, Standing, last_run
 from tierwise.errors import BadRequest, UnknownName, near_name
-from tierwise.people.person import find_customer
-from tierwise.people.refused import with_originals
 from tierwise.store import Fact
 from tierwise.verbs.opened import Opened
-from tierwise.verbs.running import facts_of, rows_version
+from tierwise.verbs.received import facts_of, rows_version
 from tierwise.verbs.through import reads
+
+if TYPE_CHECKING:  # what compiles and evaluates is imported by the verbs that do: a look at the results is quick
+    from tierwise.engine.distributions import Published
+    from tierwise.engine.evaluate import Evaluator
+    from tierwise.engine.snapshot import Snapshot
 
 __all__ = ["Asking", "held", "lake_table"]
 
@@ -72,39 +66,52 @@ class Asking:
     @reads
     def evaluate(self, kind: str, as_of: datetime | None, table: pa.Table | None, names: Sequence[str]) -> pa.Table:
         """Return tags, tierings and segments for a spine."""
+        from tierwise.engine.snapshot import Spine
+
         catalogue = self.opened.catalogue
         for name in names:
             known = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
             if name not in known:
                 raise UnknownName(f"there is no tag, tiering or segment `{name}`", near_name(name, known))
         standing = self.standing()
-        snapshot = self.snapshot(standing, as_of or standing.as_of, published=kind == "moments")
+        snapshot = self.snapshot(standing, as_of or standing.as_of, frozen=kind == "moments")
         return self._evaluator(snapshot).evaluate(Spine(kind, as_of, table), names)
 
     @reads
     def estimate(self, expression: str) -> dict[str, Any]:
         """Count the customers for whom a condition holds at the last run's as_of, condition by condition."""
+        from tierwise.engine.estimate import estimate
+
         standing = self.standing()
         fresh, catalogue = self._is_fresh(standing), self.opened.catalogue
-        evaluator = self._evaluator(self.snapshot(standing, standing.as_of, published=fresh))
+        evaluator = self._evaluator(self._of_results(standing, fresh))
         return estimate(evaluator, catalogue, expression, (RESULTS, held(catalogue)) if fresh else None)
 
     @reads
     def explain(self, customer: str) -> dict[str, Any]:
         """Say why one customer is in their tiers, what would move them up, and when time alone would move them."""
+        from tierwise.engine.explain import explain
+
         customer_id = self._customer(customer)
         standing = self.standing()
-        snapshot = self.snapshot(standing, standing.as_of, published=self._is_fresh(standing))
-        keys = exp.select("customer_key").from_("known_customers").where(exp.column("customer_id").eq(customer_id))
-        key = self.opened.engine.rows(keys)
+        fresh, catalogue = self._is_fresh(standing), self.opened.catalogue
+        snapshot = self._of_results(standing, fresh)
+        keys, tables = (
+            exp.select("customer_key").where(exp.column("customer_id").eq(customer_id)),
+            ("known_customers", RESULTS),
+        )
+        key, found_then = (self.opened.engine.rows(keys.from_(table)) for table in tables)
         evaluator = self._evaluator(snapshot)
-        found = explain(evaluator, self.opened.catalogue, customer_id, key[0][0] if key else customer)
+        of_run = (RESULTS, PROGRAMMES, held(catalogue)) if fresh and found_then else None
+        found = explain(evaluator, catalogue, customer_id, key[0][0] if key else customer, of_run)
         said = self.opened.store.facts.list(customer_id=customer_id)
         return {**found, "by_hand": [_fact_row(fact) for fact in said if fact.holds(standing.as_of)]}
 
     @reads
     def sql(self, query: str, limit: int | None = None) -> pa.Table:
         """Answer one SELECT over the engine's tables; it can change nothing and reach no file."""
+        from tierwise.engine.backends.duckdb.reader import select
+
         tables = [table for table in self.opened.engine.tables() if "$" not in table and table != STATE]
         if not tables:
             raise UnknownName("there are no tables yet", "run `tierwise run` first")
@@ -139,20 +146,41 @@ class Asking:
             )
         return catalogue
 
-    def snapshot(self, standing: Standing, as_of: datetime, published: bool) -> Snapshot:
+    def _of_results(self, standing: Standing, fresh: bool) -> Snapshot:
+        """Return the snapshot of the results; while they are fresh it is that of their run, and has its id."""
+        snapshot = self.snapshot(standing, standing.as_of, frozen=fresh and standing.compares_in_lake)
+        return replace(snapshot, known_as=standing.snapshot_id) if fresh else snapshot
+
+    def snapshot(self, standing: Standing, as_of: datetime, frozen: bool) -> Snapshot:
         """Return the snapshot of the tables as they stand, with the distributions published by then or none."""
-        opened = self.opened
+        opened, facts_version = self.opened, self.opened.store.facts.version()
+        key = standing, as_of, frozen, opened.definitions.digest, facts_version
+        found, there = opened.rooms.kept("snapshot", key, lambda: self._frozen(standing, as_of, frozen))
+        return replace(found, distributions={one.id: (one.distribution(),) for one in there} if frozen else None)
+
+    def _frozen(self, standing: Standing, as_of: datetime, frozen: bool) -> tuple[Snapshot, list[Published]]:
+        from tierwise.engine.distributions import fingerprints, published
+        from tierwise.engine.history import recorded
+        from tierwise.engine.snapshot import Snapshot
+
+        opened, compared = self.opened, fingerprints(self.opened.catalogue)
         parameters = {name: value for name, (_, value) in opened.catalogue.parameters.items()}
-        distributions = newest(opened.lake, as_of, standing.manifest) if published else None
         digest, versions = opened.definitions.digest, (standing.lake_version, standing.identity_version)
         log, position = recorded(opened.lake, as_of, standing.manifest)
-        return Snapshot(as_of, digest, parameters, *versions, distributions, log, position, *facts_of(opened))
+        there = published(opened.lake, as_of, standing.manifest, compared) if frozen else []
+        facts = facts_of(opened)
+        return Snapshot(as_of, digest, parameters, *versions, None, log, position, *facts, compared), there
 
     def _evaluator(self, snapshot: Snapshot) -> Evaluator:
+        from tierwise.engine.build import source_of
+        from tierwise.engine.evaluate import Evaluator
+
         catalogue = self.opened.catalogue
         return Evaluator(self.opened.engine, catalogue, source_of(catalogue), snapshot)
 
     def _customer(self, customer: str) -> int:
+        from tierwise.people.person import find_customer
+
         return find_customer(self.opened.store, customer, self.opened.definitions.key_spaces)
 
 
@@ -173,6 +201,8 @@ def lake_table(opened: Opened, name: str) -> pa.Table | None:
 
 
 def _quarantined(opened: Opened) -> pa.Table:
+    from tierwise.people.refused import with_originals
+
     newest: dict[tuple[str, str], int] = {}  # a file is always read whole: its last reading counts
     for entry in opened.lake.entries("rows"):
         bad = entry.about["report"]["quarantined"]

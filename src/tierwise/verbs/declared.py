@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from tierwise.definitions.check import Catalogue, check
 from tierwise.definitions.load import SETTINGS_FILE, Definitions, load
-from tierwise.definitions.written import read_back
-from tierwise.engine.complete import recorded_declaration
+from tierwise.definitions.written import read_back, recall, write_down
+from tierwise.engine.standing import recorded_declaration
 from tierwise.errors import DefinitionsInvalid, Problem, SourceUnreadable
 from tierwise.lake import Lake
-from tierwise.sources.lookups import lookup_columns
 
 __all__ = ["Declaration", "Declared", "declared_then"]
 
 _State = list[tuple[str, tuple[int, int, int] | None]]
+#: Where the modules lie that read definitions: what an earlier version has read is read again.
+_READERS: Final = Path(__file__).parent.parent / "definitions"
 
 
 @dataclass
@@ -66,6 +70,9 @@ class Declaration:
         found = list(problems)
         if definitions is None:
             return None, found
+        # Imported late: most projects' lookups need no file to be read.
+        from tierwise.sources.lookups import lookup_columns
+
         columns: dict[str, Sequence[str]] = {}
         for name, lookup in definitions.lookups.items():
             try:
@@ -77,10 +84,14 @@ class Declaration:
 
 
 class Declared:
-    """Gives the current declaration of a folder; safe for threads."""
+    """Gives the current declaration of a folder; safe for threads.
+
+    Reading YAML is slow, so what was read without a problem is kept in `engine/` until a file of it changes.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._file = folder / "engine" / "declared.json"
         self._lock = threading.Lock()
         self._known: tuple[_State, _State, Declaration] | None = None
 
@@ -93,9 +104,30 @@ class Declared:
         with self._lock:
             written = self._written()
             if self._known is None or self._known[:2] != (written, _lookups(self._known[2])):
-                declaration = Declaration(self.folder, load(self.folder))
+                declaration = self._kept(written) or self._loaded(written)
                 self._known = written, _lookups(declaration), declaration
             return self._known[2]
+
+    def _loaded(self, written: _State) -> Declaration:
+        definitions, problems = load(self.folder)
+        if definitions is not None and not problems and self._file.parent.is_dir():
+            said = json.dumps({"of": _as_json(written), **write_down(definitions)}, ensure_ascii=False)
+            draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+            with suppress(OSError):  # a folder that cannot be written, or a full disk, only makes the next one slower
+                draft.write_text(said, encoding="utf-8")
+                os.replace(draft, self._file)
+        return Declaration(self.folder, (definitions, problems))
+
+    def _kept(self, written: _State) -> Declaration | None:
+        """Return what the files declared when they were read last, if they are still the same."""
+        try:
+            kept = json.loads(self._file.read_text(encoding="utf-8"))
+            if kept["of"] != _as_json(written):
+                return None
+            definitions = recall(kept, self.folder)
+        except (OSError, ValueError, KeyError, TypeError):  # not there, or not what we wrote
+            return None
+        return None if definitions is None else Declaration(self.folder, (definitions, []))
 
     def _written(self) -> _State:
         paths = [self.folder / SETTINGS_FILE]
@@ -115,6 +147,12 @@ def _lookups(declaration: Declaration) -> _State:
     definitions = declaration.loaded[0]
     paths = [declaration.folder / lookup.file for lookup in definitions.lookups.values()] if definitions else []
     return [(str(path), _stamp(path)) for path in paths]
+
+
+def _as_json(written: _State) -> list[Any]:
+    """Return the state of the files, and of the modules that read them, as JSON gives it back."""
+    readers = [(path.name, _stamp(path)) for path in sorted(_READERS.glob("*.py"))]
+    return [[path, None if stamp is None else list(stamp)] for path, stamp in [*written, *readers]]
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -19,15 +19,14 @@ from tierwise.engine.build import RECORDS, source_of, stream_table
 from tierwise.engine.cells import Cells, named_cell
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.moving import Compared, Moves
-from tierwise.engine.run import RESULTS
 from tierwise.engine.snapshot import Snapshot, everyone
 from tierwise.engine.sql import col
-from tierwise.engine.standing import Standing
+from tierwise.engine.standing import RESULTS, Standing
 from tierwise.errors import DefinitionsInvalid
 from tierwise.verbs.asking import held
 from tierwise.verbs.declared import declared_then
 from tierwise.verbs.opened import Opened
-from tierwise.verbs.running import facts_of
+from tierwise.verbs.received import facts_of
 
 __all__ = ["Edit", "compared_of", "declared_before"]
 

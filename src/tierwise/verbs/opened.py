@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.load import Definitions
@@ -18,6 +19,8 @@ from tierwise.verbs.declared import Declaration, Declared
 
 __all__ = ["Opened", "Rooms"]
 
+_T = TypeVar("_T")
+
 
 class Rooms:
     """A project folder's memories in one process, shared by everything that works there; safe for threads."""
@@ -28,6 +31,7 @@ class Rooms:
         self.declared = Declared(folder)
         self._store: Store | None = None
         self._lock = threading.Lock()
+        self._kept: dict[str, tuple[Hashable, Any]] = {}
 
     def store(self, declared: str) -> Store:
         """Return the store at a path in the folder or a URL, opened when first needed."""
@@ -37,6 +41,23 @@ class Rooms:
                 key_file = self.folder / "store" / KEY_FILE
                 self._store = Store.open(where, anchor=self._anchor(declared), key_file=key_file)
             return self._store
+
+    def kept(self, name: str, key: Hashable, make: Callable[[], _T]) -> _T:
+        """Return what was made of a name's key, made anew when the key is another one than last time.
+
+        The key has everything that it depends on; only the newest is kept.
+        """
+        known = self._kept.get(name)
+        if known is not None and known[0] == key:
+            found: _T = known[1]
+            return found
+        made = make()
+        self._kept[name] = key, made
+        return made
+
+    def forget(self) -> None:
+        """Forget what was kept: somebody was erased, whom it may name."""
+        self._kept.clear()
 
     def _anchor(self, declared: str) -> Path | None:
         """Return where the audit of a store on a server is anchored; a store that is a file has it beside itself."""

@@ -17,11 +17,11 @@ from tierwise.definitions.language.times import Zone
 from tierwise.definitions.language.words import Labels
 from tierwise.definitions.model import Segment, Tag, Tiering
 from tierwise.engine.cells import Cells
-from tierwise.engine.complete import definition_causes, last_run
+from tierwise.engine.complete import definition_causes
 from tierwise.engine.labels import both, labels_of
 from tierwise.engine.moving import Compared, Moves
 from tierwise.engine.run import Progress, stale_streams
-from tierwise.engine.standing import Standing
+from tierwise.engine.standing import Standing, last_run
 from tierwise.errors import BadRequest, UnknownName, near_name
 from tierwise.sources.collect import pending
 from tierwise.verbs.asking import Asking
@@ -131,7 +131,7 @@ class Planning:
             old,
             self.opened.catalogue,
             standing,
-            lambda as_of: asking.snapshot(standing, as_of, published=False),
+            lambda as_of: asking.snapshot(standing, as_of, frozen=False),
         )
 
     def _edit(self, top: int) -> dict[str, Any]:

@@ -6,14 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
-from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
-from tierwise.engine.by_hand import said
 from tierwise.engine.complete import Completion
-from tierwise.engine.distributions import newest
+from tierwise.engine.distributions import fingerprints, newest
 from tierwise.engine.history import recorded
 from tierwise.engine.refresh import Refresh, new_records, rebuild_because
 from tierwise.engine.run import Inputs, Progress, latest_row
@@ -26,9 +22,10 @@ from tierwise.sources.lookups import read_lookup
 from tierwise.store import Store
 from tierwise.verbs.declared import Declaration, declared_then
 from tierwise.verbs.opened import Opened
+from tierwise.verbs.received import facts_of, recorded_by, rows_version
 from tierwise.verbs.through import repeats
 
-__all__ = ["Running", "facts_of", "inputs_of", "rows_version", "snapshot_of"]
+__all__ = ["Running", "inputs_of", "snapshot_of"]
 
 
 class Running:
@@ -188,24 +185,14 @@ def _done_before(store: Store, key: str) -> dict[str, Any] | None:
     return None
 
 
-def rows_version(opened: Opened, known_at: datetime | None = None) -> int:
-    """Return the number of the lake's newest manifest of rows, or of the newest received by an instant; 0 of none."""
-    received = [
-        entry.number
-        for entry in opened.lake.entries("rows")
-        if known_at is None or datetime.fromisoformat(entry.about["received_at"]) <= known_at
-    ]
-    return max(received, default=0)
-
-
 def inputs_of(opened: Opened, read_lookups: bool, known_at: datetime | None = None, since: int | None = None) -> Inputs:
     """Return what the engine's tables are built from, as known now or by an instant (naive UTC).
 
     The lookups are files, read only if asked, and always as they are now. With `since`, a version of the lake, the ids
     are only those of the customers of rows that came after it.
     """
-    ids, recorded_by = opened.store.ids, _recorded_by(known_at)
-    version = ids.version(recorded_by)
+    ids = opened.store.ids
+    version = ids.version(recorded_by(known_at))
     rows = rows_version(opened, known_at)
     if since is None:
         customers = ids.customers(None if known_at is None else version)
@@ -231,17 +218,11 @@ def snapshot_of(
     digest, versions = opened.definitions.digest, (inputs.lake_version, inputs.identity_version)
     entries = opened.lake.entries("memberships")
     known = max((e.number for e in entries if known_at is None or _recorded_at(e) <= known_at), default=0)
-    believed = newest(opened.lake, as_of, known) if as_believed else None
+    compared = fingerprints(opened.catalogue)
+    believed = newest(opened.lake, as_of, known, compared) if as_believed else None
     log, position = recorded(opened.lake, as_of, None if known_at is None else known)
-    return Snapshot(as_of, digest, parameters, *versions, believed, log, position, *facts_of(opened, known_at))
-
-
-def facts_of(
-    opened: Opened, known_at: datetime | None = None, catalogue: Catalogue | None = None
-) -> tuple[pa.Table, int]:
-    """Return what is said by hand, in the terms of what is declared, and the number of the newest of it."""
-    facts, recorded_by = opened.store.facts, _recorded_by(known_at)
-    return said(facts.valid(recorded_by), catalogue or opened.catalogue), facts.version(recorded_by)
+    facts = facts_of(opened, known_at)
+    return Snapshot(as_of, digest, parameters, *versions, believed, log, position, *facts, compared)
 
 
 def _declared_by(opened: Opened, known_at: datetime | None) -> Declaration:
@@ -263,10 +244,6 @@ def _definitions_then(opened: Opened, known_at: datetime | None) -> dict[str, st
 
 def _recorded_at(entry: Entry) -> datetime:
     return datetime.fromisoformat(entry.about["recorded_at"])
-
-
-def _recorded_by(known_at: datetime | None) -> datetime | None:
-    return None if known_at is None else known_at.replace(tzinfo=UTC)
 
 
 def _silent(step: str, done: int, total: int) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
@@ -16,7 +17,7 @@ from tierwise.errors import TierwiseError
 from tierwise.store import Actor
 from tierwise.verbs.opened import Opened, Rooms
 
-__all__ = ["Group", "VerbsAtWork", "offered", "reads", "repeats", "writes"]
+__all__ = ["Group", "VerbsAtWork", "alone", "offered", "reads", "repeats", "writes"]
 
 
 class Group(Protocol):
@@ -59,6 +60,11 @@ def repeats(body: _Method[_G, _P, _R]) -> _Method[_G, _P, _R]:
     return _verb(body, "repeat")
 
 
+def alone(body: _Method[_G, _P, _R]) -> _Method[_G, _P, _R]:
+    """Make a method a repeated verb that has the engine's file to itself: also those who read wait until it is done."""
+    return _verb(body, "alone")
+
+
 def _verb(body: _Method[_G, _P, _R], kind: Kind) -> _Method[_G, _P, _R]:
     signature = inspect.signature(body)
 
@@ -80,22 +86,49 @@ def _name(group: type, method: str) -> str:
     return f"{group.__name__.lower()}.{method}"
 
 
-def offered(groups: Sequence[type]) -> dict[str, Verb]:
-    """Return the verbs of the groups by name: the closed list of what the engine's owner does for others."""
-    return {
-        _name(group, method): Verb(_name(group, method), value.__dict__["kind"])
-        for group in groups
-        for method, value in vars(group).items()
-        if inspect.isfunction(value) and "kind" in value.__dict__
-    }
+def offered(groups: Sequence[str]) -> Mapping[str, Verb]:
+    """Return the verbs of the groups by name: the closed list of what the engine's owner does for others.
+
+    Args:
+        groups: modules of `tierwise.verbs`; the group is the class of the same name.
+    """
+    return _Offered(groups)
+
+
+class _Offered(Mapping[str, Verb]):
+    """The verbs of the groups; a group is imported when one of its verbs is looked up."""
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self._groups = groups
+
+    def __getitem__(self, name: str) -> Verb:
+        group, _, method = name.partition(".")
+        body = vars(_group(group)).get(method) if group in self._groups else None
+        if not inspect.isfunction(body) or "kind" not in body.__dict__:
+            raise KeyError(name)
+        return Verb(name, body.__dict__["kind"])
+
+    def __iter__(self) -> Iterator[str]:
+        for group in self._groups:
+            for method, value in vars(_group(group)).items():
+                if inspect.isfunction(value) and "kind" in value.__dict__:
+                    yield f"{group}.{method}"
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _group(name: str) -> type:
+    """Return the class of a group of verbs."""
+    found: type = getattr(import_module(f"{__package__}.{name}"), name.capitalize())
+    return found
 
 
 class VerbsAtWork:
     """What the engine's owner does for those who ask: the verbs of the groups, on one project folder."""
 
-    def __init__(self, groups: Sequence[type], folder: Path) -> None:
+    def __init__(self, groups: Sequence[str], folder: Path) -> None:
         self.verbs: Mapping[str, Verb] = offered(groups)
-        self._groups = groups
         self._rooms = Rooms(folder)
 
     def perform(self, engine: DuckEngine, request: Request, callbacks: Callbacks) -> Any:
@@ -107,20 +140,20 @@ class VerbsAtWork:
 
         opened = Opened(self._rooms, clock, Actor.parse(request.actor), engine=engine, request=request)
         group, _, method = request.verb.partition(".")
-        found = next(one for one in self._groups if one.__name__.lower() == group)
-        body = getattr(found(opened), method)
+        body = getattr(_group(group)(opened), method)
         given = dict(request.arguments)
         if "progress" in inspect.signature(body).parameters:
             given["progress"] = callbacks.progress
         return body(**given)
 
-    def recover(self, at: datetime, pid: int) -> None:
-        """End the runs that an owner which died had begun."""
+    def recover(self, at: datetime, pid: int) -> Sequence[str]:
+        """End the runs that an owner which died had begun; the erasures it had begun come before all else."""
         try:
             store = self._rooms.store(self._rooms.declared.current().definitions.settings.store)
-        except TierwiseError:  # what cannot be read now is said to who asks for it; the next run ends them too
-            return
+        except TierwiseError:  # what cannot be read now is said to who asks for it; the next run does it too
+            return ()
         self._rooms.end_dead_runs(store, at)
+        return ("erasing.finish",) if store.erasures.pending() else ()
 
     def close(self) -> None:
         """Let go of the store."""

@@ -251,3 +251,14 @@ def test_zones_agree_around_a_change(name: str, index: int, seconds: int) -> Non
     assert zone.to_utc(wall) == wall.replace(tzinfo=info).astimezone(UTC).replace(tzinfo=None)
     for written in (instant, wall + timedelta(minutes=30)):
         assert zone.to_utc(written) == written.replace(tzinfo=info).astimezone(UTC).replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("name", ["America/Boa_Vista", "Asia/Gaza", "America/Argentina/Tucuman"])
+def test_changes_a_week_apart_are_both_found(name: str) -> None:
+    """These zones have changed their clocks twice within less time than any other; each hour of 2000 to 2041 is asked."""
+    zone, info = Zone(name), ZoneInfo(name)
+    near = [instant for instant, _ in zone.changes if at("2000-01-01") < instant < at("2041-01-01")]
+    for change in near:
+        for hours in range(-24 * 8, 24 * 8):
+            moment = change + timedelta(hours=hours)
+            assert zone.to_local(moment) == moment.replace(tzinfo=UTC).astimezone(info).replace(tzinfo=None)

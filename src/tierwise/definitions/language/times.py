@@ -233,6 +233,10 @@ class Zone:
         return instant + timedelta(microseconds=sign * duration.micros)
 
 
+#: No zone has ever changed its clocks twice within so short a time: the closest was a week, less the hour.
+_NO_TWO_WITHIN: Final = timedelta(days=5)
+
+
 @lru_cache(maxsize=64)
 def _changes(name: str) -> tuple[timedelta, tuple[tuple[datetime, timedelta], ...]]:
     info = ZoneInfo(name)
@@ -240,18 +244,18 @@ def _changes(name: str) -> tuple[timedelta, tuple[tuple[datetime, timedelta], ..
     def offset(moment: datetime) -> timedelta:
         return moment.replace(tzinfo=UTC).astimezone(info).utcoffset() or timedelta()
 
-    day, last = datetime(1970, 1, 1), datetime(2100, 1, 1)  # naive UTC
-    first = before = offset(day)
+    step, last = datetime(1970, 1, 1), datetime(2100, 1, 1)  # naive UTC
+    first = before = offset(step)
     changes = []
-    while day < last:
-        following = day + timedelta(days=1)
+    while step < last:
+        following = min(step + _NO_TWO_WITHIN, last)
         after = offset(following)
         if after != before:
-            low, high = day, following
+            low, high = step, following
             while high - low > timedelta(seconds=1):
                 middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
                 low, high = (middle, high) if offset(middle) == before else (low, middle)
             changes.append((high, after))
             before = after
-        day = following
+        step = following
     return first, tuple(changes)

@@ -6,19 +6,18 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.owner.calling import ask, check_holder, control, door_of, unreachable
 from tierwise.engine.owner.claim import Claim, Holder, identity, read_holder
-from tierwise.engine.owner.process import ENGINE_FILE, Owner
+from tierwise.engine.owner.process import Owner
 from tierwise.engine.owner.requests import Callbacks, Elsewhere, Request, Verb, Work
 from tierwise.engine.owner.wire import PROTOCOL
-from tierwise.errors import EngineRefused, ProjectBusy
+from tierwise.errors import EngineRefused, ProjectBusy, TierwiseError
 
 __all__ = ["Door"]
 
@@ -156,19 +155,25 @@ class Door:
             claim = Claim.take(self._folder)
             if claim is None:
                 return None
-            self._owner = self._become(claim)
-            return self._owner
+            owner, first = self._become(claim)
+            self._owner = owner
+        for number, verb in enumerate(first):
+            key = f"{os.getpid()}-{time.monotonic_ns()}-first{number}"
+            request = Request(verb, {}, self._actor, self._clock(), os.getpid(), key)
+            with suppress(TierwiseError, OSError):  # it stays to be done; who asks for it by name is told why
+                owner.perform(request, Callbacks())
+        return owner
 
-    def _become(self, claim: Claim) -> Owner:
+    def _become(self, claim: Claim) -> tuple[Owner, Sequence[str]]:
+        """Return this process as the owner, and what it has to do first: what one that died has left."""
         work = self._work()
-        if claim.left is not None:
-            work.recover(self._clock(), claim.left.pid)
+        first = () if claim.left is None else work.recover(self._clock(), claim.left.pid)
         holder = self._holder()
         claim.note(holder)
         owner = Owner(claim, holder, work)
         _OWNERS.add(owner)
         threading.Thread(target=_hang_door, args=(owner, _DOOR_AFTER_SECONDS), daemon=True).start()
-        return owner
+        return owner, first
 
     def _holder(self) -> Holder:
         """Return who this process is, as others read it."""
@@ -201,27 +206,6 @@ class Door:
             wait(doing)
         owner.given_back.wait()
 
-    @contextmanager
-    def alone(self) -> Iterator[DuckEngine]:
-        """Have the engine's file open for nobody else, also not for those who only read; they wait meanwhile.
-
-        Raises:
-            ProjectBusy: when another process, or another part of this one, holds the project.
-        """
-        self.close()
-        claim = Claim.take(self._folder)
-        if claim is None:
-            raise ProjectBusy(
-                f"{read_holder(self._folder) or 'another process'} holds the project",
-                "wait until it has finished; `tierwise engine stop` asks it to",
-            )
-        try:
-            claim.note(self._holder())
-            with DuckEngine(self._folder / ENGINE_FILE) as engine:
-                yield engine
-        finally:
-            claim.release()
-
     # -- an owner for others ----------------------------------------------------------------------------------------
 
     def serve(self, ready: Callable[[Holder], None]) -> None:
@@ -247,6 +231,15 @@ class Door:
             if not owner.claim.holds():
                 owner.leave()
         owner.given_back.wait()
+
+    def held(self) -> bool:
+        """Whether somebody holds the project now, this process included."""
+        if self._owner is not None or not self._folder.is_dir():
+            return self._owner is not None
+        claim = Claim.take(self._folder)
+        if claim is not None:
+            claim.forget()
+        return claim is None
 
     def status(self) -> dict[str, Any]:
         """Return who holds the project and what it does; `held` is false when nobody does."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.owner.claim import Claim, Holder
-from tierwise.engine.owner.requests import Callbacks, Elsewhere, Request, Work
+from tierwise.engine.owner.requests import Callbacks, Elsewhere, Kind, Request, Work
 from tierwise.engine.owner.turns import Turns
 from tierwise.errors import BadRequest
 
@@ -19,6 +19,7 @@ __all__ = ["ENGINE_FILE", "Doing", "Owner"]
 
 #: The engine's file in its folder.
 ENGINE_FILE: Final = "tierwise.duckdb"
+_LOOK_SECONDS: Final = 0.1
 
 
 @dataclass(eq=False)
@@ -68,6 +69,7 @@ class Owner:
         self._changed = threading.Condition()
         self._doing: list[Doing] = []
         self._engine: DuckEngine | None = None
+        self._shut = False
         self.door = threading.Lock()
         self.at_leaving: list[Callable[[], None]] = []
 
@@ -102,8 +104,8 @@ class Owner:
             if begun is not None:
                 begun(doing)
             turn = self._turns.turn(self._before, request.wait, callbacks.waiting, doing.check)
-            with turn if writes else nullcontext(), self._cursor(doing, pinned=not writes) as cursor:
-                return self.work.perform(cursor, request, self._told(doing, callbacks))
+            with turn if writes else nullcontext(), self._connected(doing, verb.kind) as engine:
+                return self.work.perform(engine, request, self._told(doing, callbacks))
 
     @contextmanager
     def _admitted(self, doing: Doing, writes: bool) -> Iterator[None]:
@@ -124,16 +126,41 @@ class Owner:
                 self._changed.notify_all()
 
     @contextmanager
-    def _cursor(self, doing: Doing, pinned: bool) -> Iterator[DuckEngine]:
-        with self._opened().cursor() as cursor:
-            doing.engine = cursor
-            try:
+    def _connected(self, doing: Doing, kind: Kind) -> Iterator[DuckEngine]:
+        """Give a verb its connection: pinned for one that reads, the only one there is for one that is alone."""
+        try:
+            engine = self._alone(doing) if kind == "alone" else self._cursor(doing)
+            with engine:
                 doing.check()
-                if pinned:
-                    cursor.pin()
-                yield cursor
-            finally:
+                if kind == "read":
+                    engine.pin()
+                yield engine
+        finally:
+            with self._changed:
                 doing.engine = None
+                self._shut = self._shut and kind != "alone"
+                self._changed.notify_all()
+
+    def _cursor(self, doing: Doing) -> DuckEngine:
+        with self._changed:
+            while self._shut:
+                self._changed.wait(_LOOK_SECONDS)
+                doing.check()
+            doing.engine = self._opened().cursor()
+            return doing.engine
+
+    def _alone(self, doing: Doing) -> DuckEngine:
+        """Wait until nobody reads any more, and open the file for one."""
+        with self._changed:
+            self._shut = True
+            while any(one.engine is not None for one in self._doing):
+                self._changed.wait(_LOOK_SECONDS)
+                doing.check()
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+            doing.engine = DuckEngine(self.folder / ENGINE_FILE)
+            return doing.engine
 
     def _opened(self) -> DuckEngine:
         with self._changed:

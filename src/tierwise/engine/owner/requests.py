@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -11,8 +11,9 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 
 __all__ = ["Callbacks", "Desk", "Elsewhere", "Kind", "Request", "Verb", "Work"]
 
-#: A reading verb, a writing one, a writing one that may be asked again when its owner died on the way.
-Kind = Literal["read", "write", "repeat"]
+#: A reading verb, a writing one, a writing one that may be asked again when its owner died on the way, and one of
+#: those that has the engine's file to itself: those who read wait for it.
+Kind = Literal["read", "write", "repeat", "alone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Work(Protocol):
         """Do a verb with a connection of its own."""
         ...
 
-    def recover(self, at: datetime, pid: int) -> None:
-        """Put right what an owner left that died."""
+    def recover(self, at: datetime, pid: int) -> Sequence[str]:
+        """Put right what an owner left that died; return the verbs that are to be done before all others."""
         ...
 
     def close(self) -> None:

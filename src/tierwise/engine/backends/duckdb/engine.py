@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -66,6 +67,7 @@ class DuckEngine:
         self._counter = 0
         self._defined: set[str] = set()
         self._standing_in: dict[str, str] = {}
+        self._views: set[str] = set()
         self._pinned = self._broken = False
         self._run("SET TimeZone = 'UTC'")
 
@@ -158,6 +160,11 @@ class DuckEngine:
         found = self._run(_written(kind))
         return int(found[0][0]) if found else 0
 
+    def view(self, name: str, select: exp.Expression) -> None:
+        """Make a temporary view of a SELECT: nothing is copied."""
+        self.execute(_viewed(name, select))
+        self._views.add(name)
+
     def register(self, name: str, table: pa.Table) -> None:
         """Make a temporary table of Arrow rows."""
         self._counter += 1
@@ -188,17 +195,15 @@ class DuckEngine:
             self._defined.add(name)
 
     def drop(self, name: str) -> None:
-        """Drop a table, if it is there."""
+        """Drop a table or a temporary view, if it is there."""
         if self._broken:  # the failed transaction takes its tables along
             return
-        self.execute(_dropped(name, "TABLE"))
+        self.execute(_dropped(name, "VIEW" if name in self._views else "TABLE"))
+        self._views.discard(name)
 
     def stand_in(self, name: str, new: str) -> None:
         """Let this connection, and no other, find a new table under a name; `settle` lets all of them."""
-        select = exp.select("*").from_(_table(new))
-        temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-        view = exp.Create(this=_table(name), kind="VIEW", expression=select, replace=True, properties=temporary)
-        self.execute(view)
+        self.execute(_viewed(name, exp.select("*").from_(_table(new))))
         self._standing_in[name] = new
 
     def settle(self, more: Mapping[str, str]) -> None:
@@ -273,14 +278,7 @@ class DuckEngine:
 
     def tables(self) -> list[str]:
         """Return the names of the tables that stay."""
-        select = (
-            exp.select("table_name")
-            .from_("information_schema.tables")
-            .where(exp.EQ(this=exp.column("table_schema"), expression=exp.Literal.string("main")))
-            .where(exp.EQ(this=exp.column("table_type"), expression=exp.Literal.string("BASE TABLE")))
-            .order_by("table_name")
-        )
-        return [str(row[0]) for row in self.rows(select)]
+        return [str(row[0]) for row in self._run(_tables())]
 
     def columns(self, name: str) -> dict[str, str]:
         """Return a table's columns with their types; none of a table that is not there."""
@@ -310,6 +308,24 @@ def _written(statement: exp.Expression) -> str:
     """Write a statement out; deep expressions need more stack than Python gives at first."""
     with deep():
         return statement.sql(_DIALECT, copy=False)
+
+
+@cache
+def _tables() -> str:
+    """Write the statement that lists the tables, which every verb begins with."""
+    select = (
+        exp.select("table_name")
+        .from_("information_schema.tables")
+        .where(exp.EQ(this=exp.column("table_schema"), expression=exp.Literal.string("main")))
+        .where(exp.EQ(this=exp.column("table_type"), expression=exp.Literal.string("BASE TABLE")))
+        .order_by("table_name")
+    )
+    return _written(select)
+
+
+def _viewed(name: str, select: exp.Expression) -> exp.Expression:
+    temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+    return exp.Create(this=_table(name), kind="VIEW", expression=select, replace=True, properties=temporary)
 
 
 def _table(name: str) -> exp.Table:

@@ -114,6 +114,10 @@ class SparkEngine:
         except Exception as error:
             raise _refused(error, self.sql_of(select)) from error
 
+    def view(self, name: str, select: exp.Expression) -> None:
+        """Make a temporary view of a SELECT: nothing is kept."""
+        self._keep(name, self._asked(select), True)
+
     def register(self, name: str, table: pa.Table) -> None:
         """Make a temporary table of Arrow rows."""
         self._keep(name, self._session.createDataFrame(table), True)
