@@ -53,7 +53,7 @@ def test_truth(world: str, start: int) -> None:
 
 # -- a lived history ---------------------------------------------------------------------------------------------------
 
-RULES = {
+RULES: dict[str, Any] = {
     "tierings": {"grade": {"ordered": True, "tiers": {"gold": "last(s.n) >= 40", "silver": "last(s.n) >= 20", "none": "otherwise"}}},
     "segments": {"many": "last(s.n) > 15"},
 }  # fmt: skip
