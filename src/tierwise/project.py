@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.engine.snapshot import Spine
     from tierwise.people.desk import Desk
     from tierwise.verbs.asking import Asking
+    from tierwise.verbs.identifying import Identifying
     from tierwise.verbs.past import History, Past
     from tierwise.verbs.planning import Planning
     from tierwise.verbs.queueing import Queueing
@@ -37,9 +38,9 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
-STAGES: Final = ("sources",)
+STAGES: Final = ("sources", "identity")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
-GROUPS: Final = ("asking", "planning", "running", "past", "erasing")
+GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing")
 
 
 class Project:
@@ -117,6 +118,13 @@ class Project:
         from tierwise.verbs.past import Past
 
         return Past(self._opened)
+
+    @cached_property
+    def identity(self) -> Identifying:
+        """Return the verbs about who is one person: report, why, match, merge, split, reviews, review, decide."""
+        from tierwise.verbs.identifying import Identifying
+
+        return Identifying(self._opened)
 
     @cached_property
     def history(self) -> History:

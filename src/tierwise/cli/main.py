@@ -11,7 +11,20 @@ from typing import Final
 
 import typer
 
-from tierwise.cli import asking, deciding, jobs, making, owning, past, people, planning, running, serving, storing
+from tierwise.cli import (
+    asking,
+    deciding,
+    identity,
+    jobs,
+    making,
+    owning,
+    past,
+    people,
+    planning,
+    running,
+    serving,
+    storing,
+)
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
 
@@ -38,6 +51,7 @@ owning.register(app)
 past.register(app)
 deciding.register(app)
 serving.register(app)
+identity.register(app)
 
 
 @app.callback()

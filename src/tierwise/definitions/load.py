@@ -19,6 +19,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString, ScalarString
 
+from tierwise.definitions.identity import Identity
 from tierwise.definitions.model import Lookup, Parameter, Segment, Settings, StreamForm, Tag, Tiering
 from tierwise.definitions.names import name_problem
 from tierwise.definitions.sources import Source
@@ -35,13 +36,16 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "lookups": Lookup,
     "streams": StreamForm,
 }
+#: What is declared once in a project, so that its keys are its parts and no names.
+_SINGLE: Final[Mapping[str, type[BaseModel]]] = {"identity": Identity}
 
 
 @dataclass(frozen=True)
 class Definitions:
     """Everything a brand declared, and where.
 
-    `places` maps a path (``tags.r.value``) to where it stands; it is no part of equality, nor of `digest`.
+    `places` maps a path (``tags.r.value``) to where it stands; it is no part of equality, nor of `digest`. Nor is
+    `identity`: what answers depend on is who was linked, and that is the identity version.
     """
 
     settings: Settings
@@ -52,6 +56,7 @@ class Definitions:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     streams: Mapping[str, StreamForm] = field(default_factory=dict)
+    identity: Identity | None = field(default=None, compare=False)
     folder: Path | None = field(default=None, compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
@@ -125,9 +130,12 @@ def define(
     reader = _Reader(Path())
     reader.collect("settings", {"": {"name": settings} if isinstance(settings, str) else settings}, Settings)
     for section, forms in sections.items():
-        if section not in (*_SECTIONS, "sources"):
+        if section not in (*_SECTIONS, *_SINGLE, "sources"):
             raise TypeError(f"there is no section {section!r}")
-        reader.collect(section, forms, _SECTIONS.get(section, Source))
+        if section in _SINGLE:
+            reader.collect(section, {"": forms}, _SINGLE[section])
+        else:
+            reader.collect(section, forms, _SECTIONS.get(section, Source))
     return reader.result()
 
 
@@ -138,7 +146,9 @@ class _Reader:
         self.folder = folder
         self.problems: list[Problem] = []
         self.places: dict[str, Place] = {}
-        self.found: dict[str, dict[str, Any]] = {section: {} for section in ("settings", "sources", *_SECTIONS)}
+        self.found: dict[str, dict[str, Any]] = {
+            section: {} for section in ("settings", "sources", *_SECTIONS, *_SINGLE)
+        }
         self.file = ""
         self.lines: list[str] = []
 
@@ -147,7 +157,9 @@ class _Reader:
         if settings is None:
             return None, self.problems
         sections = {section: self.found[section] for section in ("sources", *_SECTIONS)}
-        return Definitions(settings, **sections, folder=self.folder, places=self.places), self.problems
+        identity = self.found["identity"].get("")
+        whole = Definitions(settings, **sections, identity=identity, folder=self.folder, places=self.places)
+        return whole, self.problems
 
     def report(self, code: str, message: str, where: Place, hint: str = "") -> None:
         self.problems.append(Problem(code, message, where, hint))
@@ -209,8 +221,11 @@ class _Reader:
         content = self.read(path)
         for section, forms in (content or {}).items():
             where = self.position(content, section)
-            if section not in _SECTIONS:
-                self.report("shape", f"there is no section `{section}`", where, near_name(str(section), _SECTIONS))
+            if section in _SINGLE:
+                self.collect(str(section), {"": {} if forms is None else forms}, _SINGLE[section], content)
+            elif section not in _SECTIONS:
+                known = (*_SECTIONS, *_SINGLE)
+                self.report("shape", f"there is no section `{section}`", where, near_name(str(section), known))
             elif forms is None:
                 continue
             elif not isinstance(forms, Mapping):

@@ -29,9 +29,22 @@ _IN_STORE: Final = tuple(
             "identities",
             ("source_record_id", "from_version"),
             "a source record's customer in some identity versions",
-            "",
+            "a merge closes a row and opens another; nothing is overwritten",
         ),
         ("identity_versions", ("version",), "a state of the whole mapping", "what made it, and when"),
+        (
+            "identity_edges",
+            ("edge_id",),
+            "a reason why two records are, or are not, one person",
+            "by identifier, by hand or by a probability; retracted, never deleted",
+        ),
+        (
+            "identity_reviews",
+            ("review_id",),
+            "two records that may be one person",
+            "for somebody to decide; what is decided stays",
+        ),
+        ("linkings", ("linking_id",), "a linking that has ended", "of which rows, and what it found"),
         ("people", ("source_record_id", "field", "digest"), "a personal value", "encrypted; its blind index, if any"),
         (
             "people_keys",

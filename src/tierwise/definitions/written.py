@@ -35,7 +35,10 @@ def write_down(definitions: Definitions) -> dict[str, Any]:
     """Return definitions as JSON holds them, whole: what changes no answer and where everything stands included."""
     settings = definitions.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     places = {path: [place.file, place.line, place.column, place.path] for path, place in definitions.places.items()}
-    return {"written": {**definitions.written, "settings": settings}, "places": places}
+    whole = {**definitions.written, "settings": settings}
+    if definitions.identity is not None:
+        whole["identity"] = definitions.identity.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {"written": whole, "places": places}
 
 
 def recall(written: Mapping[str, Any], folder: Path) -> Definitions | None:
@@ -44,6 +47,9 @@ def recall(written: Mapping[str, Any], folder: Path) -> Definitions | None:
     Example:
         >>> definitions, _ = define("shop", tags={"n": "count(orders)"})
         >>> recall(write_down(definitions), Path()) == definitions
+        True
+        >>> definitions, _ = define("shop", identity={"identifiers": {"card": {"fields": ["card_no"], "limit": 3}}})
+        >>> recall(write_down(definitions), Path()).identity == definitions.identity
         True
     """
     definitions, problems = read_back(written["written"], folder)

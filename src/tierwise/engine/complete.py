@@ -163,13 +163,22 @@ class Completion:
         population = frozenset(name for name in names if _reads(catalogue, name, others))
         since = int(last.get("lake_version", 0))
         entry = LogEntry(
-            self.run_id, instant, self.now, digest, definition_causes(catalogue, last), population, since, manual=manual
+            self.run_id,
+            instant,
+            self.now,
+            digest,
+            definition_causes(catalogue, last),
+            population,
+            since,
+            manual=manual,
+            regrouped=self.inputs.regrouped,
         )
         log = membership_changes(self.engine, catalogue, results, lake, entry, self.inputs.ids, of)
         about = {
             "run_id": self.run_id,
             "at": instant.isoformat(),
             "lake_version": self.inputs.lake_version,
+            "identity_version": self.inputs.identity_version,
             "digests": dict(catalogue.digests),
             "last_seq": log.column("seq")[-1].as_py() if log.num_rows else int(last.get("last_seq", 0)),
             "definitions_hash": digest,

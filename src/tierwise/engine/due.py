@@ -214,7 +214,11 @@ class _Sweep:
                 edges.append((low, high))
         crossing = [_between(col("at", "r"), low - _MICRO, high) for low, high in edges]
         select = exp.select(col("customer_id", "r"), text("history").as_("why"))
-        return select.from_(membership_log(self.evaluator.snapshot.memberships)).where(exp.or_(*crossing)).distinct()
+        return (
+            select.from_(membership_log(self.evaluator.source.memberships, self.evaluator.source.former))
+            .where(exp.or_(*crossing))
+            .distinct()
+        )
 
     # -- tierings that remember -------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class Evaluator:
         self.backend, self.catalogue, self.source, self.snapshot, self.progress = (
             backend,
             catalogue,
-            replace(source, memberships=snapshot.memberships),
+            replace(source, memberships=snapshot.memberships, former=snapshot.former),
             snapshot,
             progress,
         )

@@ -25,7 +25,7 @@ class LogEntry:
 
     `backfills` says that the row is of an instant before the first run: it is compared with what the log says before
     that instant, and its cause is always ``backfill``. `manual` are the customers and names of which something said
-    by hand began or ended since the last run.
+    by hand began or ended since the last run, `regrouped` the customers whose records have become others.
     """
 
     run_id: int
@@ -37,6 +37,7 @@ class LogEntry:
     since_version: int
     backfills: bool = False
     manual: pa.Table | None = None
+    regrouped: pa.Table | None = None
 
 
 def recorded(lake: Lake, as_of: datetime, up_to: int | None = None) -> tuple[tuple[str, ...], int]:
@@ -102,8 +103,12 @@ def membership_changes(
         engine.register("manual$", entry.manual)
         same = [equals(col(name, "m"), col(name, "c")) for name in ("customer_id", "name")]
         select = select.join(_t("manual$", "m"), on=exp.and_(*same), join_type="left")
+    if entry.regrouped is not None and entry.regrouped.num_rows:
+        engine.register("regrouped$", entry.regrouped)
+        same_one = equals(col("customer_id", "g"), col("customer_id", "c"))
+        select = select.join(_t("regrouped$", "g"), on=same_one, join_type="left")
     found = engine.arrow(select)
-    for name in ("touched$", "manual$", IDS):
+    for name in ("touched$", "manual$", "regrouped$", IDS):
         engine.drop(name)
     return found
 
@@ -248,13 +253,16 @@ def _touched(lake: Lake, since: int) -> exp.Expression:
 
 
 def _cause(entry: LogEntry) -> exp.Expression:
-    """A change's cause: by hand, of the definition, of the customer's rows, of a new distribution, else of time."""
+    """A change's cause: by hand, a merge or split, the definition, the customer's rows, a new distribution, or time."""
     if entry.backfills:
         return text("backfill")
     branches: list[tuple[exp.Expression, exp.Expression]] = []
     if entry.manual is not None and entry.manual.num_rows:
         said = exp.Not(this=exp.Paren(this=exp.Is(this=col("name", "m"), expression=null())))
         branches.append((said, text("manual")))
+    if entry.regrouped is not None and entry.regrouped.num_rows:
+        other = exp.Not(this=exp.Paren(this=exp.Is(this=col("customer_id", "g"), expression=null())))
+        branches.append((other, text("merge")))
     branches += [(equals(col("name", "c"), text(name)), text(cause)) for name, cause in entry.definition_causes.items()]
     touched = exp.Not(this=exp.Paren(this=exp.Is(this=col("customer_id", "t"), expression=null())))
     branches.append((exp.And(this=touched, expression=col("corrected", "t")), text("correction")))

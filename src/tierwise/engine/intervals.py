@@ -15,6 +15,7 @@ from tierwise.definitions.language.kinds import INSTANT
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import series
 from tierwise.engine.backends.duckdb.engine import DuckEngine
+from tierwise.engine.membership import FORMER
 from tierwise.engine.spells import KEYS, ending, intervals_of, rekeyed, spells_of, with_keys, within
 from tierwise.engine.sql import cast, col, equals, literal, null, number, text
 from tierwise.engine.standing import Standing
@@ -101,6 +102,8 @@ class Intervals:
     def of(self, customer: str) -> pa.Table:
         """Return everything one customer was in: kind, name, value, valid_from, valid_to, cause; oldest first.
 
+        Customers who have become part of them are told with them.
+
         Args:
             customer: the brand's number, or ``id:42``.
 
@@ -110,8 +113,17 @@ class Intervals:
         customer_id = self.customer(customer)
         names = ("valid_from", "valid_to", "kind", "name", "value", "cause")
         select = exp.select(*(col(name) for name in names), copy=False).from_(_named(INTERVALS), copy=False)
-        select = select.where(equals(col("customer_id"), number(customer_id)), copy=False)
+        theirs = [number(one) for one in (customer_id, *self.former_of(customer_id))]
+        select = select.where(exp.In(this=col("customer_id"), expressions=theirs), copy=False)
         return self.engine.arrow(select.order_by(col("valid_from"), col("kind"), col("name"), copy=False))
+
+    def former_of(self, customer_id: int) -> list[int]:
+        """Return the numbers of the customers who have become part of one."""
+        if FORMER not in self.engine.tables():
+            return []
+        into = exp.select(col("former_id"), copy=False).from_(_named(FORMER), copy=False)
+        into = into.where(equals(col("customer_id"), number(customer_id)), copy=False)
+        return [int(row[0]) for row in self.engine.rows(into.order_by(col("former_id"), copy=False))]
 
     def migration(self, tiering: str, earlier: datetime | str, later: datetime | str) -> pa.Table:
         """Return how many went from which tier to which between two instants: was, is, customers, share.

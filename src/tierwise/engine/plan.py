@@ -48,12 +48,16 @@ _BUCKETS: Final = (35, 100, 400)
 
 @dataclass(frozen=True)
 class Source:
-    """Where the compiler finds tables: names of the streams', the records', the lookups'; the files of the log."""
+    """Where the compiler finds tables: names of the streams', the records', the lookups'; the files of the log.
+
+    `former` is the table that says which customers of the log are now part of others, "" where none are.
+    """
 
     streams: Mapping[str, str]
     records: str
     lookups: Mapping[str, str]
     memberships: tuple[str, ...] = ()
+    former: str = ""
 
 
 @dataclass
@@ -289,14 +293,14 @@ class Compiler:
 
     def history(self, expr: HistoryOf, cell: str, before: str) -> exp.Select:
         """Return the pass over the membership log."""
-        log = exp.Select().from_(membership_log(self.source.memberships), copy=False)
+        log = exp.Select().from_(membership_log(self.source.memberships, self.source.former), copy=False)
         key = col("customer_id", "r")
         if self.spine_limits:
             key = col(KEY, "s")
             on = equals(col("customer_id", "s"), col("customer_id", "r"))
             log = log.join(exp.to_table(before).as_("s", copy=False), on=on, copy=False)
         clock = self.emitter("s", Joins(self.source)).clock
-        select = history(expr, LogRows(log, key, clock))
+        select = history(expr, LogRows(log, key, clock, bool(self.source.former and self.source.memberships)))
         return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
             select.subquery("o", copy=False), copy=False
         )

@@ -32,6 +32,7 @@ from tierwise.engine.by_hand import BY_HAND, contradictions
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.membership import FORMER
 from tierwise.engine.plan import Source
 from tierwise.engine.remembering import STATE_COLUMNS
 from tierwise.engine.snapshot import Snapshot, Spine, everyone
@@ -61,7 +62,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the engine's tables are built from, beside the lake."""
+    """What the engine's tables are built from, beside the lake.
+
+    `former` are the customers who have become part of another (former_id, customer_id, merged_at), `regrouped` those
+    whose records are others than when a run was recorded last (customer_id).
+    """
 
     catalogue: Catalogue
     lake: Lake
@@ -69,6 +74,8 @@ class Inputs:
     ids: pa.Table
     identity_version: int
     lookups: Mapping[str, pa.Table]
+    former: pa.Table | None = None
+    regrouped: pa.Table | None = None
 
 
 def derived(catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
@@ -156,6 +163,11 @@ def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict
     build_known_customers(engine, streams, True, registered, f"{KNOWN_CUSTOMERS}$new")
     engine.stand_in(KNOWN_CUSTOMERS, f"{KNOWN_CUSTOMERS}$new")
     engine.drop(IDS)
+    if inputs.former is not None:
+        engine.register(f"{FORMER}$given", inputs.former)
+        engine.create(f"{FORMER}$new", exp.select("*").from_(_t(f"{FORMER}$given")))
+        engine.drop(f"{FORMER}$given")
+        engine.stand_in(FORMER, f"{FORMER}$new")
     return built
 
 

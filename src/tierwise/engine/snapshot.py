@@ -24,6 +24,7 @@ class Snapshot:
     `compares_with` are the fingerprints of all that the definitions compare with: what is not among the distributions
     is published for this as_of. `known_as` is the id that a run has given to this very state.
     `memberships` are the files of the membership log, `history_position` the newest manifest of it before as_of.
+    `former` is the engine's table of customers who have become part of another, "" when there are none.
     `facts` are those said by hand (see `tierwise.engine.by_hand`), `facts_version` the number of the newest.
     """
 
@@ -39,6 +40,7 @@ class Snapshot:
     facts_version: int = 0
     compares_with: tuple[str, ...] = ()
     known_as: str = ""
+    former: str = field(default="", compare=False)
 
     @property
     def id(self) -> str:

@@ -9,6 +9,8 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `sequences`     numbers that are given once
 - `migrations`    how an older store becomes a current one
 - `ids`           source records and the customers they belong to
+- `links`         edges between records: what made them one customer, and by whom they were parted
+- `reviews`       pairs of records that may be one customer, for somebody to decide
 - `keys`          master keys: where they come from, how they wrap other keys
 - `vault`         the people vault's keys, its blind indexes, the change of the master key
 - `identifiers`   telephone numbers and other identifiers in one canonical form
@@ -36,8 +38,10 @@ from tierwise.store.exports import Export, Exports
 from tierwise.store.facts import Fact, Facts
 from tierwise.store.ids import Ids
 from tierwise.store.jobs import Job, Jobs
+from tierwise.store.links import Change, Edge, Linking, Links
 from tierwise.store.originals import Originals
 from tierwise.store.people import People, PersonalValue
+from tierwise.store.reviews import Review, Reviews
 from tierwise.store.runs import Run, Runs
 from tierwise.store.session import Store
 from tierwise.store.vault import Vault
@@ -50,7 +54,9 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "AuditReport",
+    "Change",
     "Decisions",
+    "Edge",
     "Erasure",
     "Erasures",
     "Export",
@@ -61,10 +67,14 @@ __all__ = [
     "Ids",
     "Job",
     "Jobs",
+    "Linking",
+    "Links",
     "Originals",
     "People",
     "PersonalValue",
     "Refusals",
+    "Review",
+    "Reviews",
     "Run",
     "Runs",
     "Session",

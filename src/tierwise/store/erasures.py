@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from tierwise.store.actors import SYSTEM, Actor
 from tierwise.store.audit import note
@@ -98,8 +98,10 @@ class Erasures:
         return Refusals(digests, hashed, self._vault)
 
     def records(self, customer_id: int) -> list[int]:
-        """Return every source record that is or ever was this customer's."""
-        chosen = select(identities.c.source_record_id).where(identities.c.customer_id == customer_id).distinct()
+        """Return every source record that is this customer's; one that was taken out of them is somebody else's."""
+        chosen = select(identities.c.source_record_id).where(
+            identities.c.customer_id == customer_id, identities.c.to_version.is_(None)
+        )
         with self._transactions.read() as connection:
             return list(connection.execute(chosen.order_by(identities.c.source_record_id)).scalars())
 
@@ -144,15 +146,16 @@ class Erasures:
         with self._transactions.write() as connection:
             mine_now = select(erasures.c.customer_id, erasures.c.receipt).where(erasures.c.erasure_id == erasure_id)
             customer_id, planned = connection.execute(mine_now).one()
+            numbers = _numbers_of(connection, customer_id, records)
             for personal in PERSONAL:
                 if personal.by == "path":
                     continue  # the file goes first, and its row with it
                 table = METADATA.tables[personal.table]
-                named = [customer_id] if personal.by == "customer_id" else list(records)
+                named = numbers if personal.by == "customer_id" else list(records)
                 if personal.table == source_records.name:
                     links = delete(identities).where(identities.c.source_record_id.in_(named))
                     gone[identities.name] = connection.execute(links).rowcount
-                mine = table.c[personal.by].in_(named)
+                mine = or_(*(table.c[name].in_(named) for name in (personal.by, personal.also) if name))
                 emptied = update(table).where(mine).values(dict.fromkeys(personal.columns))
                 done = connection.execute(delete(table).where(mine) if personal.erase == "row" else emptied)
                 gone[personal.table] = done.rowcount
@@ -209,6 +212,16 @@ class Erasures:
         chosen = select(tombstones.c.erasure_id).where(tombstones.c.digest.in_(digests)).distinct()
         with self._transactions.read() as connection:
             return list(connection.execute(chosen).scalars())
+
+
+def _numbers_of(connection: Connection, customer_id: int, records: Sequence[int]) -> list[int]:
+    """Return the number of a customer and those that went into them: nobody else has records of theirs."""
+    had = select(identities.c.customer_id).where(identities.c.source_record_id.in_(records)).distinct()
+    others = select(identities.c.customer_id).where(
+        identities.c.source_record_id.not_in(records), identities.c.customer_id.in_(had)
+    )
+    alone = connection.execute(had.where(identities.c.customer_id.not_in(others))).scalars().all()
+    return sorted({customer_id, *alone})
 
 
 def _own_indexes(connection: Connection, records: Sequence[int]) -> list[tuple[str, bytes]]:

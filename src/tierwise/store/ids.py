@@ -18,12 +18,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     Integer,
     MetaData,
     Select,
     Table,
     Text,
     and_,
+    case,
     func,
     insert,
     literal,
@@ -38,7 +40,7 @@ from tierwise.store.schema import Id, identities, identity_versions, source_reco
 from tierwise.store.sequences import reserve, take
 from tierwise.store.transactions import Transactions
 
-__all__ = ["ASSIGNED", "CUSTOMERS", "Ids"]
+__all__ = ["ALIASES", "ASSIGNED", "CUSTOMERS", "Ids"]
 
 #: The columns `Ids.assign` returns.
 ASSIGNED: Final = pa.schema(
@@ -53,6 +55,11 @@ ASSIGNED: Final = pa.schema(
 #: The columns `Ids.customers` returns.
 CUSTOMERS: Final = pa.schema(
     [ASSIGNED.field(name) for name in ("source_record_id", "customer_id", "key_space", "source_key")]
+)
+
+#: The columns `Ids.aliases` returns.
+ALIASES: Final = pa.schema(
+    [pa.field(name, pa.int64(), nullable=False) for name in ("former_id", "customer_id", "merged_in")]
 )
 
 _INCOMING = Table(
@@ -111,12 +118,6 @@ class Ids:
 
         The columns are those of `CUSTOMERS`. A customer with several records has several rows.
         """
-        holds: ColumnElement[bool] = identities.c.to_version.is_(None)
-        if identity_version is not None:
-            holds = and_(
-                identities.c.from_version <= identity_version,
-                or_(identities.c.to_version.is_(None), identities.c.to_version > identity_version),
-            )
         chosen = (
             select(
                 identities.c.source_record_id,
@@ -125,7 +126,7 @@ class Ids:
                 source_records.c.source_key,
             )
             .join(source_records, source_records.c.source_record_id == identities.c.source_record_id)
-            .where(holds)
+            .where(_holds(identities, identity_version))
             .order_by(identities.c.source_record_id)
         )
         with self._transactions.read() as connection:
@@ -157,6 +158,22 @@ class Ids:
         together = pa.concat_tables(found)
         return together.group_by(together.column_names, use_threads=False).aggregate([])
 
+    def records_of(self, customer_id: int) -> pa.Table:
+        """Return the source records of a customer; the columns are those of `CUSTOMERS`."""
+        chosen = (
+            select(
+                identities.c.source_record_id,
+                identities.c.customer_id,
+                source_records.c.key_space,
+                source_records.c.source_key,
+            )
+            .join(source_records, source_records.c.source_record_id == identities.c.source_record_id)
+            .where(identities.c.customer_id == customer_id, identities.c.to_version.is_(None))
+            .order_by(identities.c.source_record_id)
+        )
+        with self._transactions.read() as connection:
+            return pa.Table.from_arrays(_fetch(connection, chosen, CUSTOMERS.types), schema=CUSTOMERS)
+
     def version(self, recorded_by: datetime | None = None) -> int:
         """Return the newest identity version, or the newest recorded by an instant; 0 before the first record."""
         newest = select(func.max(identity_versions.c.version))
@@ -166,10 +183,28 @@ class Ids:
         with self._transactions.read() as connection:
             return int(connection.execute(newest).scalar() or 0)
 
+    def recorded(self, versions: Sequence[int]) -> dict[int, datetime | None]:
+        """Return when some identity versions were recorded."""
+        chosen = select(identity_versions.c.version, identity_versions.c.recorded_at)
+        with self._transactions.read() as connection:
+            return {
+                row.version: row.recorded_at
+                for start in range(0, len(versions), _CHUNK_OF_NUMBERS)
+                for row in connection.execute(
+                    chosen.where(identity_versions.c.version.in_(versions[start : start + _CHUNK_OF_NUMBERS]))
+                )
+            }
+
+    def count(self) -> int:
+        """Return how many source records there are."""
+        with self._transactions.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(source_records)).scalar_one())
+
     def find(self, key: str, *, key_space: str | None = None) -> list[int]:
         """Return the customers a person means by `key`: the brand's own number, or ``id:42``.
 
-        Several key spaces may use one number for different people; then several customers come back.
+        Several key spaces may use one number for different people; then several customers come back. A number that
+        has gone into another customer gives that one, or several where its records have gone different ways.
         """
         current = identities.c.to_version.is_(None)
         if key.startswith("id:"):
@@ -184,7 +219,62 @@ class Ids:
         joined = identities.join(source_records, source_records.c.source_record_id == identities.c.source_record_id)
         chosen = select(identities.c.customer_id).select_from(joined).where(current, wanted).distinct()
         with self._transactions.read() as connection:
-            return [int(found) for found in connection.execute(chosen.order_by(identities.c.customer_id)).scalars()]
+            found = connection.execute(chosen.order_by(identities.c.customer_id)).scalars().all()
+            if not found and key.startswith("id:"):
+                found = connection.execute(_gone_into(int(digits))).scalars().all()
+        return [int(one) for one in found]
+
+    def aliases(self, recorded_by: datetime | None = None) -> pa.Table:
+        """Return the numbers nobody has any more, where one customer has all their records now.
+
+        Facts and history of a number that was merged are of the customer it went into.
+
+        Args:
+            recorded_by: as known at an instant, instead of now.
+
+        Returns:
+            The columns of `ALIASES`; `merged_in` is the identity version since which it is so.
+        """
+        version = None if recorded_by is None else self.version(recorded_by)
+        left, now, there = identities.alias("left"), identities.alias("now"), identities.alias("there")
+        ends = left.c.to_version if version is None else _ended_by(left.c.to_version, version)
+        last = select(left.c.customer_id, func.max(ends).label("ends")).where(ends.is_not(None))
+        last = last.where(left.c.customer_id.not_in(select(there.c.customer_id).where(_holds(there, version))))
+        gone = last.group_by(left.c.customer_id).subquery()
+        went = and_(left.c.customer_id == gone.c.customer_id, left.c.to_version == gone.c.ends)
+        chosen = (
+            select(gone.c.customer_id, func.min(now.c.customer_id), func.max(gone.c.ends))
+            .join(left, went)
+            .join(now, now.c.source_record_id == left.c.source_record_id)
+            .where(_holds(now, version))
+            .group_by(gone.c.customer_id)
+            .having(func.min(now.c.customer_id) == func.max(now.c.customer_id))
+            .order_by(gone.c.customer_id)
+        )
+        with self._transactions.read() as connection:
+            return pa.Table.from_arrays(_fetch(connection, chosen, ALIASES.types), schema=ALIASES)
+
+
+def _holds(table: FromClause, version: int | None) -> ColumnElement[bool]:
+    """Whether a row of the identities holds, now or in a version."""
+    if version is None:
+        return table.c.to_version.is_(None)
+    return and_(table.c.from_version <= version, or_(table.c.to_version.is_(None), table.c.to_version > version))
+
+
+def _gone_into(customer_id: int) -> Select[Any]:
+    """Return the customers that the records of a number nobody has any more belong to."""
+    left, now = identities.alias("left"), identities.alias("now")
+    last = select(func.max(left.c.to_version)).where(left.c.customer_id == customer_id).scalar_subquery()
+    went = identities.c.customer_id == customer_id, identities.c.to_version == last
+    joined = now.join(identities, now.c.source_record_id == identities.c.source_record_id)
+    chosen = select(now.c.customer_id).select_from(joined).where(*went, now.c.to_version.is_(None))
+    return chosen.distinct().order_by(now.c.customer_id)
+
+
+def _ended_by(to_version: ColumnElement[int | None], version: int) -> ColumnElement[int | None]:
+    """Return the version in which a row ended, nothing when it had not by a version."""
+    return case((to_version <= version, to_version))
 
 
 def _distinct(keys: pa.Table) -> pa.Table:

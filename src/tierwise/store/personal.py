@@ -20,7 +20,7 @@ class Personal:
 
     `by` is ``source_record_id``, ``customer_id``, or ``path`` of a file that is removed. `erase` says whether the row
     is deleted or only these columns are emptied; `export` how a person is given them; `mask` how somebody sees them
-    who may not read them.
+    who may not read them. `also` is a second column that names a person: a row about two goes with either.
     """
 
     table: str
@@ -29,6 +29,7 @@ class Personal:
     erase: Literal["row", "columns"]
     export: str
     mask: str
+    also: str = ""
 
 
 #: The personal columns, in the order in which they are erased: a row goes before the row it refers to.
@@ -43,6 +44,24 @@ PERSONAL: Final = (
     ),
     Personal("people_keys", ("wrapped",), "source_record_id", "row", export="never: it is a key", mask="never shown"),
     Personal("facts", ("value", "reason"), "customer_id", "row", export="as it is", mask="never shown"),
+    Personal(
+        "identity_edges",
+        ("reason", "retracted_reason"),
+        "source_record_id",
+        "row",
+        export="as it is",
+        mask="never shown",
+        also="other_record_id",
+    ),
+    Personal(
+        "identity_reviews",
+        ("levels", "reason"),
+        "source_record_id",
+        "row",
+        export="as it is",
+        mask="never shown",
+        also="other_record_id",
+    ),
     Personal("source_records", ("source_key",), "source_record_id", "row", export="as it is", mask="never shown"),
     Personal("exports", ("path",), "path", "row", export="never: it is the brand's", mask="never shown"),
 )
@@ -53,6 +72,9 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sequences": ("name",),
         "source_records": ("key_space",),
         "identity_versions": ("kind", "actor"),
+        "identity_edges": ("kind", "method", "actor", "retracted_by"),
+        "identity_reviews": ("state", "actor"),
+        "linkings": ("declared", "report"),
         "runs": (
             "kind",
             "state",

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -37,9 +38,12 @@ __all__ = [
     "exports",
     "facts",
     "identities",
+    "identity_edges",
+    "identity_reviews",
     "identity_versions",
     "import_keys",
     "jobs",
+    "linkings",
     "people",
     "people_keys",
     "run_steps",
@@ -368,4 +372,64 @@ api_keys = Table(
     Column("created_by", Text, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+)
+
+# Why two records are, or are not, one person, in identity versions [from_version, to_version). `method` is an
+# identifier, `person` for a decision by hand, `model` for a probability. Of two `different` ones the first record was
+# taken out of the customer in whom the other stayed.
+identity_edges = Table(
+    "identity_edges",
+    METADATA,
+    Column("edge_id", Id, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("source_record_id", Id, nullable=False),
+    Column("other_record_id", Id, nullable=False),
+    Column("score", Float),
+    Column("from_version", Id, nullable=False),
+    Column("to_version", Id),
+    Column("recorded_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    Column("retracted_at", Instant),
+    Column("retracted_by", Text),
+    Column("retracted_reason", Text),
+    CheckConstraint("kind IN ('same', 'different')", name="kind"),
+    CheckConstraint("source_record_id <> other_record_id", name="two"),
+    CheckConstraint("(to_version IS NULL) = (retracted_at IS NULL)", name="retracted"),
+    Index(None, "source_record_id"),
+    Index(None, "other_record_id"),
+)
+
+# Two records that may be one person, for somebody to decide; `levels` says how far each field agrees, never what it is.
+identity_reviews = Table(
+    "identity_reviews",
+    METADATA,
+    Column("review_id", Id, primary_key=True, autoincrement=False),
+    Column("source_record_id", Id, nullable=False),
+    Column("other_record_id", Id, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("levels", JSON(none_as_null=True)),
+    Column("state", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("decided_at", Instant),
+    Column("actor", Text),
+    Column("reason", Text),
+    CheckConstraint("state IN ('open', 'same', 'different', 'settled')", name="state"),
+    CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided"),
+    UniqueConstraint("source_record_id", "other_record_id"),
+    Index(None, "other_record_id"),
+    Index(None, "state", "score"),
+)
+
+# A linking that has ended: of which rows of the lake, as declared how, and what it found.
+linkings = Table(
+    "linkings",
+    METADATA,
+    Column("linking_id", Id, primary_key=True, autoincrement=False),
+    Column("identity_version", Id, nullable=False),
+    Column("lake_version", Id, nullable=False),
+    Column("declared", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("report", JSON(none_as_null=True)),
 )

@@ -18,8 +18,10 @@ from tierwise.store.exports import Exports
 from tierwise.store.facts import Facts
 from tierwise.store.ids import Ids
 from tierwise.store.jobs import Jobs
+from tierwise.store.links import Links
 from tierwise.store.originals import Originals
 from tierwise.store.people import People
+from tierwise.store.reviews import Reviews
 from tierwise.store.runs import Runs
 from tierwise.store.transactions import Transactions
 from tierwise.store.vault import Vault
@@ -45,6 +47,8 @@ class Store:
         self._transactions = transactions
         self.vault = Vault(transactions, key_file)
         self.ids = Ids(transactions)
+        self.links = Links(transactions)
+        self.reviews = Reviews(transactions)
         self.people = People(transactions, self.vault)
         self.originals = Originals(transactions, self.vault)
         self.erasures = Erasures(transactions, self.vault)

@@ -22,9 +22,10 @@ from tierwise.engine.complete import Completion
 from tierwise.engine.distributions import fingerprint, newest
 from tierwise.engine.history import recorded
 from tierwise.engine.refresh import Refresh, rebuild_because
-from tierwise.engine.run import RESULTS, Inputs, derived, sources_of
+from tierwise.engine.run import Inputs, derived, sources_of
 from tierwise.engine.snapshot import Snapshot
 from tierwise.engine.sql import col
+from tierwise.engine.standing import RESULTS
 from tierwise.lake import Lake
 from tierwise.testing.worlds import (
     SOURCE,

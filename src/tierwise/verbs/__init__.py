@@ -8,7 +8,8 @@ Modules, in reading order:
 - `edited`   both states of the definitions, and who moves between them
 - `planning` plan, concerned, diff, replay
 - `asking`   show, table, evaluate, estimate, explain, sql
-- `running`  run
+- `running`  run, refresh
+- `identifying` link, merge, split, why, report
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill
 - `erasing`  erase, finish: with the engine's file to themselves

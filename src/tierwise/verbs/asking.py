@@ -153,14 +153,15 @@ class Asking:
 
     def snapshot(self, standing: Standing, as_of: datetime, frozen: bool) -> Snapshot:
         """Return the snapshot of the tables as they stand, with the distributions published by then or none."""
-        opened, facts_version = self.opened, self.opened.store.facts.version()
-        key = standing, as_of, frozen, opened.definitions.digest, facts_version
+        opened, store = self.opened, self.opened.store
+        key = standing, as_of, frozen, opened.definitions.digest, store.facts.version(), store.ids.version()
         found, there = opened.rooms.kept("snapshot", key, lambda: self._frozen(standing, as_of, frozen))
         return replace(found, distributions={one.id: (one.distribution(),) for one in there} if frozen else None)
 
     def _frozen(self, standing: Standing, as_of: datetime, frozen: bool) -> tuple[Snapshot, list[Published]]:
         from tierwise.engine.distributions import fingerprints, published
         from tierwise.engine.history import recorded
+        from tierwise.engine.membership import FORMER
         from tierwise.engine.snapshot import Snapshot
 
         opened, compared = self.opened, fingerprints(self.opened.catalogue)
@@ -169,7 +170,10 @@ class Asking:
         log, position = recorded(opened.lake, as_of, standing.manifest)
         there = published(opened.lake, as_of, standing.manifest, compared) if frozen else []
         facts = facts_of(opened)
-        return Snapshot(as_of, digest, parameters, *versions, None, log, position, *facts, compared), there
+        former = FORMER if opened.engine.columns(FORMER) else ""
+        return Snapshot(
+            as_of, digest, parameters, *versions, None, log, position, *facts, compared, former=former
+        ), there
 
     def _evaluator(self, snapshot: Snapshot) -> Evaluator:
         from tierwise.engine.build import source_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tierwise.definitions.check import Catalogue
 from tierwise.verbs.opened import Opened
@@ -30,7 +31,18 @@ def facts_of(
     from tierwise.engine.by_hand import said
 
     facts, by = opened.store.facts, recorded_by(known_at)
-    return said(facts.valid(by), catalogue or opened.catalogue), facts.version(by)
+    valid = _of_whom_they_became(opened, facts.valid(by), by)
+    return said(valid, catalogue or opened.catalogue), facts.version(by)
+
+
+def _of_whom_they_became(opened: Opened, valid: pa.Table, by: datetime | None) -> pa.Table:
+    """Return facts with what was said of a customer who is now part of another said of that one."""
+    former = opened.store.ids.aliases(by) if valid.num_rows else None
+    if former is None or not former.num_rows:
+        return valid
+    place = pc.index_in(valid["customer_id"], value_set=former["former_id"].combine_chunks()).combine_chunks()
+    now = pc.coalesce(former["customer_id"].combine_chunks().take(place), valid["customer_id"].combine_chunks())
+    return valid.set_column(valid.schema.get_field_index("customer_id"), "customer_id", now)
 
 
 def recorded_by(known_at: datetime | None) -> datetime | None:

@@ -6,21 +6,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
 from tierwise.engine.complete import Completion
 from tierwise.engine.distributions import fingerprints, newest
 from tierwise.engine.history import recorded
+from tierwise.engine.membership import FORMER
 from tierwise.engine.refresh import Refresh, new_records, rebuild_because
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
-from tierwise.engine.standing import Standing
+from tierwise.engine.standing import Standing, last_run
 from tierwise.errors import BadRequest, EngineRefused, TierwiseError
 from tierwise.lake import Entry
 from tierwise.sources.collect import import_sources as collect
 from tierwise.sources.lookups import read_lookup
 from tierwise.store import Store
 from tierwise.verbs.declared import Declaration, declared_then
+from tierwise.verbs.identifying import link
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.received import facts_of, recorded_by, rows_version
 from tierwise.verbs.through import repeats
@@ -93,6 +97,8 @@ class Running:
                 standing = Standing.of(opened.engine)
                 inputs = inputs_of(opened, read_lookups=True, since=standing.lake_version if standing else 0)
                 because = rebuild_because(opened.engine, inputs)
+                if standing and not because and opened.store.links.changed_since(standing.identity_version):
+                    because = "records have come to other customers"
                 if not because:
                     snapshot = snapshot_of(opened, inputs, instant, as_believed=not publish)
                     return Refresh(opened.engine, inputs, run_id, now, noted, show).refresh(snapshot, publish)
@@ -147,11 +153,12 @@ class Running:
             show(f"{kind} {run_id}", 0, 1)
             if request is not None:
                 runs.step(run_id, "asked", {"key": request.key})
-            imports = []
+            imports, linked = [], None
             if import_sources:
                 imports = collect(definitions, opened.lake, opened.quarantine, opened.store, now, show)
+                linked = link(opened, rows_version(opened), show)
             report = body(run_id, lambda step, seconds: runs.step(run_id, step, {"seconds": seconds}))
-            report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports]}
+            report = {"run_id": run_id, **report, "imports": [one.as_json() for one in imports], "identity": linked}
         except BaseException as error:
             self._failed(run_id, error)
             if isinstance(error, OSError):
@@ -204,7 +211,24 @@ def inputs_of(opened: Opened, read_lookups: bool, known_at: datetime | None = No
         if read_lookups
         else {}
     )
-    return Inputs(opened.catalogue, opened.lake, rows, customers, version, lookups)
+    former, regrouped = _regrouped(opened, recorded_by(known_at))
+    return Inputs(opened.catalogue, opened.lake, rows, customers, version, lookups, former, regrouped)
+
+
+def _regrouped(opened: Opened, by: datetime | None) -> tuple[pa.Table | None, pa.Table | None]:
+    """Return who is now part of whom, and whose records are others than when a run was recorded last."""
+    ids, links = opened.store.ids, opened.store.links
+    if not links.changed_since(0):
+        return None, None
+    aliases = ids.aliases(by)
+    versions = aliases["merged_in"].unique().to_pylist()
+    instants = {number: at for number, at in ids.recorded(versions).items() if at is not None}
+    merged_at = [instants[number].replace(tzinfo=None) for number in aliases["merged_in"].to_pylist()]
+    former = aliases.drop_columns("merged_in").append_column("merged_at", pa.array(merged_at, pa.timestamp("us")))
+    last = last_run(opened.lake)
+    since = last.get("identity_version")
+    customers = [] if since is None else links.regrouped(int(since))
+    return former, pa.table({"customer_id": pa.array(customers, pa.int64())})
 
 
 def snapshot_of(
@@ -222,7 +246,8 @@ def snapshot_of(
     believed = newest(opened.lake, as_of, known, compared) if as_believed else None
     log, position = recorded(opened.lake, as_of, None if known_at is None else known)
     facts = facts_of(opened, known_at)
-    return Snapshot(as_of, digest, parameters, *versions, believed, log, position, *facts, compared)
+    former = FORMER if opened.engine.columns(FORMER) else ""
+    return Snapshot(as_of, digest, parameters, *versions, believed, log, position, *facts, compared, former=former)
 
 
 def _declared_by(opened: Opened, known_at: datetime | None) -> Declaration:
