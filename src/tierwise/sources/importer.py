@@ -211,7 +211,7 @@ class _Import:
                 .order_by(exp.Min(this=col("line$")), col("customer_key"))
             )
             found = self.engine.arrow(keys).column("customer_key")
-            spaces = pa.array([self.work.source.key_space] * len(found), pa.string())
+            spaces = pa.repeat(self.work.source.key_space, len(found))
             if len(found):
                 received_at = self.work.received_at.replace(tzinfo=UTC)
                 assigned = self.store.ids.assign(pa.table({"key_space": spaces, "source_key": found}), at=received_at)

@@ -160,7 +160,7 @@ class Door:
         for number, verb in enumerate(first):
             key = f"{os.getpid()}-{time.monotonic_ns()}-first{number}"
             request = Request(verb, {}, self._actor, self._clock(), os.getpid(), key)
-            with suppress(TierwiseError, OSError):  # it stays to be done; who asks for it by name is told why
+            with suppress(TierwiseError, OSError, Elsewhere):  # it stays to be done; who asks for it is told why
                 owner.perform(request, Callbacks())
         return owner
 
