@@ -263,6 +263,11 @@ def test_by_hand(tierwise: Answers, folder: Path) -> None:
     assert "no segment is the list `spring`" in tierwise(*upload, code=1)
     (folder / "definitions/list.yaml").write_text("segments: {spring: {list: spring}}\n", encoding="utf-8")
     assert "unknown numbers (1): nobody" in tierwise(*upload, "--since", "2026-02-01")
+    (folder / "list.txt").write_bytes('\ufeffName,Number\r\n"O, B",bob\r\nbob,bob\r\n\r\n'.encode())
+    assert "1 customers on the list" in tierwise(*upload, "--column", "Number", "--since", "2026-02-01")
+    assert "has no column `Numbr`" in tierwise(*upload, "--column", "Numbr", code=1)
+    (folder / "list.txt").write_text('bob\n"nobody\n', encoding="utf-8")
+    assert "is no CSV file" in tierwise(*upload, code=1)
     assert "no row yet" in tierwise("run", "--known-at", "2026-02-03 10:00", code=1), "nothing was received by then"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import typer
 
 from tierwise.cli.context import CONTEXT
-from tierwise.errors import BadRequest
+from tierwise.errors import BadRequest, near_name
 
 __all__ = ["exclude", "include", "pin", "register", "revoke", "show_facts", "tag", "upload"]
 
@@ -82,14 +83,18 @@ def tag(
 
 def upload(
     name: str = typer.Argument(..., help="A list that a segment names: segments: {x: {list: NAME}}."),
-    file: Path = typer.Argument(..., help="A text file with one customer number a line; - reads standard input."),
+    file: Path = typer.Argument(..., help="A CSV file, one customer a line, or plain numbers; - reads standard input."),
     reason: str = _REASON,
     until: str = _UNTIL,
     since: str = _SINCE,
+    column: str = typer.Option("", help="The column of the numbers, by the file's header; else they stand first."),
 ) -> None:
     """Put the customers of a file on a list."""
     context = CONTEXT.get()
-    keys = [line.strip() for line in _text(file).splitlines() if line.strip()]
+    try:
+        keys = _numbers(_text(file), column, file)
+    except csv.Error as error:
+        raise BadRequest(f"{file} is no CSV file: {error}", "close every quotation mark") from error
     with context.open() as project:
         done = project.facts.upload(name, keys, reason=reason, until=until or None, since=since or None)
     if context.json:
@@ -153,10 +158,22 @@ def _said(number: int) -> None:
         context.say(context.word(f"事实 {number} 已记录", f"fact {number} is recorded"))
 
 
+def _numbers(text: str, column: str, file: Path) -> list[str]:
+    """Return the customer numbers of a CSV file, each once: of a column of its header, or the first of every line."""
+    lines = [line for line in csv.reader(text.splitlines(), strict=True) if any(cell.strip() for cell in line)]
+    place = 0
+    if column:
+        header = [cell.strip() for cell in lines.pop(0)] if lines else []
+        if column not in header:
+            hint = near_name(column, header) or "leave --column out where the file has no header"
+            raise BadRequest(f"{file} has no column `{column}`", hint)
+        place = header.index(column)
+    numbers = (line[place].strip() for line in lines if len(line) > place)
+    return list(dict.fromkeys(number for number in numbers if number))
+
+
 def _text(file: Path) -> str:
     try:
         return typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadRequest(
-            f"{file} cannot be read: {error}", "give a UTF-8 text file, one customer number a line"
-        ) from error
+        raise BadRequest(f"{file} cannot be read: {error}", "give a file in UTF-8, one customer a line") from error
