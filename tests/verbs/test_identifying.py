@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -177,8 +178,11 @@ def test_history_and_what_was_said_are_of_the_customer_they_went_into(brand: Bra
     assert not rows[1]["was_some"]
     assert rows[1]["fell"], "what was said by hand of the one holds of both"
     with brand.open(2) as project:
+        project.people.export("c-1", brand.folder / "person.json")
         told = project.history.of("c-1").to_pylist()
         assert {"top", "high"} <= {row["value"] for row in told}
+        everything = json.loads((brand.folder / "person.json").read_text())
+        assert {row["customer_id"] for row in everything["memberships"]} == {1, 2}
         project.identity.split("c-1", ["u-2"], reason="two people after all")
         project.run()
     rows = {row["customer_id"]: row for row in brand.rows("customers")}

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -71,7 +72,10 @@ def everything(
     found = held(store, who)
     found["rows"] = {table: rows.to_pylist() for table, rows in rows_about(lake, who.records).items()}
     log = lake.read("memberships")
-    found["memberships"] = [] if log is None else log.filter(pc.equal(log["customer_id"], who.customer_id)).to_pylist()
+    former = store.ids.aliases()  # what was recorded of those who are now part of them is theirs too
+    numbers = former.filter(pc.equal(former["customer_id"], who.customer_id))["former_id"].to_pylist()
+    theirs = pa.array([who.customer_id, *numbers], pa.int64())
+    found["memberships"] = [] if log is None else log.filter(pc.is_in(log["customer_id"], theirs)).to_pylist()
     found["computed"] = dict(computed) if computed is not None else None
     found["quarantine"] = [
         row for rows in _quarantined(quarantine, store) for row in rows if who.named_in(row["original"])
