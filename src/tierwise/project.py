@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -231,7 +231,8 @@ class Project:
     def plan(self, top: int = 20) -> dict[str, Any]:
         """Return what a run would do, and who would move by what was edited since the newest recorded run.
 
-        Files to import, tables to build and passes over the streams; under ``edit`` for every tiering, segment and tag
+        Files to import, tables to build and passes over the streams; under ``refresh`` whom a refresh of now would
+        compute because of time, by reason, or why everyone; under ``edit`` for every tiering, segment and tag
         that would have other answers how many customers go from where to where, at the last run's as_of on the state
         it left, what they are worth, and the `top` of them who are worth most. Nothing is written.
 
@@ -386,6 +387,64 @@ class Project:
         """
         self.people.finish()
         return self._running.refresh(as_of, import_sources, publish, progress, waiting, wait)
+
+    def absorb(
+        self,
+        source: str,
+        rows: pa.Table | Sequence[Mapping[str, Any]],
+        position: str | int,
+        *,
+        compute: bool = True,
+        as_of: datetime | str | None = None,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Take rows that were sent, compute the customers they touch; return what became of both.
+
+        The rows are judged as a file's rows are: each is new, replaced, duplicate or quarantined (``new``,
+        ``quarantined``, ``reasons`` … of the answer). They are safely in the lake before anything is computed.
+        Sending them again at the same position does nothing and gives the same answer, ``state`` being ``known``.
+
+        Args:
+            source: the source that sends them; `live` or not.
+            rows: a table or records, with the columns that the source maps.
+            position: what tells these rows from all others that the source sends, such as an offset.
+            compute: whether to compute at once; without it several batches are taken in and the next one that
+                computes, or the next refresh, does it for all.
+            as_of: the instant of the answers, not before the newest results; by default what ``tierwise.yaml`` says.
+            wait: whether to wait for another run that is at work.
+            waiting: called with a sentence that says who is waited for.
+
+        Returns:
+            The counts, ``lake_version``, ``run_id`` and ``changes``: who moved by that run, as rows of the membership
+            log with their cause; of the whole group when several batches were computed together.
+
+        Raises:
+            UnknownName: when there is no such source.
+            BadRequest: when other rows were sent at this position before, or the rows are no rows.
+            DefinitionsInvalid: when the source does not fit the rows' columns.
+            SourceUnreadable: when a column is nested or of a type that is not read.
+            ProjectBusy: when another run is at work and `wait` is false.
+        """
+        from tierwise.sources.absorb import as_rows
+
+        self.people.finish()
+        return self._running.absorb(source, as_rows(rows), str(position), compute, as_of, None, waiting, wait)
+
+    def compact(self, *, wait: bool = True, waiting: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """Put the small files together that sent rows have left in the lake; return how many ``files`` there are fewer.
+
+        It is done by itself while rows are sent. Nothing that is answered changes, also of what was known earlier, and
+        whoever reads meanwhile is not disturbed.
+
+        Args:
+            wait: whether to wait for a run that is at work.
+            waiting: called with a sentence that says who is waited for.
+
+        Raises:
+            ProjectBusy: when another run is at work and `wait` is false.
+        """
+        return self._running.compact(waiting, wait)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 

@@ -97,6 +97,17 @@ STEPS: Mapping[str, tuple[float, Mapping[str, str]]] = {
         {"data/orders.csv": csv(HEAD, *FIRST, "5,b,2026-06-02,70", "6,f,2026-06-02,15")},
     ),
     "a late order": (0.5, {"data/orders.csv": csv(HEAD, *FIRST, "7,a,2026-05-29,31")}),
+    "a late order beside one in time": (
+        2,
+        {"data/orders.csv": csv(HEAD, *FIRST, "5,a,2026-06-02,31", "6,b,2026-05-19,9", "7,b,2026-06-02,8")},
+    ),
+    "rows of one time, and a refund that came before its order": (
+        2,
+        {
+            "data/orders.csv": csv(HEAD, *FIRST, "9,d,2026-06-02,7", "8,d,2026-06-02,8", "7,d,2026-06-01,8"),
+            "data/refunds.csv": csv(HEAD, "2,b,2026-05-25,20", "9,d,2026-06-01,3"),
+        },
+    ),
     "a corrected order": (1, {"data/orders.csv": csv(HEAD, "1,a,2026-05-03,20", *FIRST[1:])}),
     "an order of somebody else": (1, {"data/orders.csv": csv(HEAD, "1,g,2026-05-03,200", *FIRST[1:])}),
     "a refund": (1, {"data/refunds.csv": csv(HEAD, "2,b,2026-05-25,20", "1,a,2026-06-01,200")}),
@@ -159,6 +170,7 @@ def test_a_refresh_is_a_full_run(shop: Brand, tmp_path: Path, what: str) -> None
 def _however_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a brand of six customers the touched are most of them; they are evaluated apart all the same."""
     monkeypatch.setattr("tierwise.engine.refresh._SHARE_OF_EVERYONE", 2.0)
+    monkeypatch.setattr("tierwise.engine.crossing._FEW", 0)
 
 
 def test_most_of_all_customers_are_everyone(shop: Brand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +209,16 @@ def test_causes(shop: Brand) -> None:
         now = (NOW + 8 * DAY).replace(tzinfo=None)
         log = [row for row in project.table("memberships").to_pylist() if row["at"] == now]
     assert {row["cause"] for row in log if row["name"] == "recent" and row["is"] == "out"} == {"time"}
+    shop.write(
+        {"data/orders.csv": csv(HEAD, "1,a,2026-05-03,20", *FIRST[1:], "8,e,2026-06-01,300", "9,d,2026-06-10,1")}
+    )
+    with shop.open(9) as project:
+        project.refresh()
+        now = (NOW + 9 * DAY).replace(tzinfo=None)
+        log = [row for row in project.table("memberships").to_pylist() if row["at"] == now]
+    assert [(row["was"], row["is"]) for row in log if row["name"] == "recent"] == [("out", "in")], (
+        "who had left comes back"
+    )
 
 
 def test_everyone_is_computed_when_that_is_needed(shop: Brand, tmp_path: Path) -> None:
@@ -216,6 +238,19 @@ def test_everyone_is_computed_when_that_is_needed(shop: Brand, tmp_path: Path) -
     run = shop.copy(tmp_path / "run")
     run.run(2)
     assert _rows(shop, "customers") == _rows(run, "customers")
+
+
+@pytest.mark.parametrize("days", [1 / 86_400, 1, 31])
+def test_a_plan_says_whom_a_refresh_computes(shop: Brand, days: float) -> None:
+    with shop.open(days) as project:
+        said = project.plan()["refresh"]
+        report = project.refresh()
+        again = project.plan()["refresh"]
+    assert said == {"everyone_because": "", "due": report["touched"], "why": report["why"], "new_rows": 0}
+    assert again["everyone_because"] == "" and again["due"] <= said["due"]
+    shop.write({"definitions/all.yaml": DEFINITIONS.replace("spend >= 100", "spend >= 60")})
+    with shop.open(days) as project:
+        assert project.plan()["refresh"]["everyone_because"] == "the definitions have changed"
 
 
 def test_rows_that_a_source_declared_otherwise_no_longer_brings(shop: Brand, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def plan(
         context.print_json(found)
         return
     _run(context, found)
+    _due(context, found["refresh"])
     _edit(context, found["edit"])
     if to is not None:
         rows = found["written"]["rows"]
@@ -70,6 +71,23 @@ def _run(context: Context, found: dict[str, Any]) -> None:
     )
     if found["changed_definitions"]:
         context.say(context.word("新的或改过的定义：", "new or changed: ") + ", ".join(found["changed_definitions"]))
+
+
+def _due(context: Context, refresh: dict[str, Any]) -> None:
+    """Say whom a refresh of now would compute."""
+    if refresh["everyone_because"]:
+        because = refresh["everyone_because"]
+        context.say(
+            context.word(f"refresh 会重新计算全部客户：{because}", f"a refresh would compute everyone: {because}")
+        )
+        return
+    why = ", ".join(f"{reason} {count:,}" for reason, count in refresh["why"].items())
+    due, rows = refresh["due"], refresh["new_rows"]
+    words = context.word(
+        f"refresh 会因时间重新计算 {due:,} 位客户，另有 {rows:,} 行新数据",
+        f"a refresh would compute {due:,} customers whom time may move, and those of {rows:,} new rows",
+    )
+    context.say(f"{words} ({why})" if why else words)
 
 
 def _edit(context: Context, edit: dict[str, Any]) -> None:

@@ -139,9 +139,10 @@ class StreamMapping(Form):
 
 
 class Source(Form):
-    """Files of one shape, or a table of a database, and what their columns mean.
+    """Files of one shape, a table of a database or rows that are sent, and what their columns mean.
 
-    Either `file`, or `database` with a `table` or a `query`; ``${NAME}`` in the first two is an environment variable.
+    Either `file`, or `database` with a `table` or a `query`, or `live`; ``${NAME}`` in the first two is an environment
+    variable. Rows can be sent to every source; a `live` one has no others.
     `sheet` is a workbook's, by name or counted from 1. Without a `header` the columns are named by `columns`.
     `zone` is the zone of times without an offset (default: the project's); `key_space` names whose customer numbers
     these are; without `row_key` a row is known by its content and its how-many-th occurrence in the file.
@@ -151,6 +152,7 @@ class Source(Form):
     database: str | None = None
     table: str | None = None
     query: str | None = None
+    live: bool = False
     customer: ColumnForm | None = None
     key_space: str = "default"
     zone: str | None = None
@@ -192,8 +194,8 @@ class Source(Form):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
-        if bool(self.file) == (self.database is not None):
-            raise ValueError("a source has either `file:` or `database:`")
+        if bool(self.file) + (self.database is not None) + self.live != 1:
+            raise ValueError("a source has one of `file:`, `database:` and `live: true`")
         if self.database is None and (self.table is not None or self.query is not None):
             raise ValueError("`table:` and `query:` belong to a `database:`")
         if self.database is not None and (self.table is None) == (self.query is None):
@@ -249,6 +251,8 @@ class Source(Form):
     @property
     def origin(self) -> str:
         """Return what its rows come from, for people: the file as declared, or the table."""
+        if self.live:
+            return "rows that are sent"
         if self.database is None:
             return self.file
         return f"table {self.table}" if self.table is not None else "query"

@@ -78,12 +78,13 @@ class Completion:
         newest = max((entry.about["at"] for entry in lake.entries("memberships")), default="")
         is_current = self.records and instant.isoformat() >= newest
         written, causes = self.record(snapshot, distributions) if is_current else (0, {})
-        put_in_place(engine, self.inputs, f"{RESULTS}$new", self.standing(snapshot))
+        without = self.refunds_without_order()
+        put_in_place(engine, self.inputs, f"{RESULTS}$new", self.standing(snapshot, without))
         clock.lap("record")
         return {
             **self.report(snapshot),
             "built": built,
-            "refunds_without_order": self.refunds_without_order(),
+            "refunds_without_order": without,
             "memberships_written": written,
             "changes": causes,
             "recorded": is_current,
@@ -111,7 +112,7 @@ class Completion:
             "warnings": [str(warning) for warning in catalogue.warnings],
         }
 
-    def standing(self, snapshot: Snapshot) -> Standing:
+    def standing(self, snapshot: Snapshot, refunds_without_order: int) -> Standing:
         """Return what the results of this run depend on, once the run is in the membership log."""
         return Standing(
             self.run_id,
@@ -124,6 +125,7 @@ class Completion:
             int(last_run(self.inputs.lake).get("run_id", 0)),
             snapshot.facts_version,
             snapshot.distributions is not None,
+            refunds_without_order,
         )
 
     def by_hand(self) -> dict[str, Any]:
@@ -143,7 +145,7 @@ class Completion:
         snapshot: Snapshot,
         distributions: Sequence[Distribution],
         results: str = f"{RESULTS}$new",
-        of: exp.Select | None = None,
+        held: str = "",
     ) -> tuple[int, dict[str, int]]:
         """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause.
 
@@ -151,7 +153,7 @@ class Completion:
             snapshot: what was frozen.
             distributions: those that were published for it.
             results: the table of results.
-            of: selects the customers it is of, when it is not everyone.
+            held: the table of the results that the log holds of the same customers, when they are not everyone.
         """
         catalogue, lake, last = self.inputs.catalogue, self.inputs.lake, last_run(self.inputs.lake)
         instant, before = snapshot.as_of, last.get("at")
@@ -173,7 +175,7 @@ class Completion:
             manual=manual,
             regrouped=self.inputs.regrouped,
         )
-        log = membership_changes(self.engine, catalogue, results, lake, entry, self.inputs.ids, of)
+        log = membership_changes(self.engine, catalogue, results, lake, entry, self.inputs.ids, held)
         about = {
             "run_id": self.run_id,
             "at": instant.isoformat(),

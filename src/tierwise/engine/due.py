@@ -43,7 +43,7 @@ from tierwise.engine.lunar import lunar_tables
 from tierwise.engine.membership import membership_log
 from tierwise.engine.plan import Joins
 from tierwise.engine.snapshot import everyone
-from tierwise.engine.sql import col, fn, null, text, timestamp, when
+from tierwise.engine.sql import col, null, text, timestamp, when
 
 __all__ = ["WHY", "changes_between"]
 
@@ -69,10 +69,12 @@ def changes_between(
     *,
     base: tuple[str, Mapping[str, object]] | None = None,
     programmes: str = "",
+    by_time: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a temporary table (customer_id, why) of everyone whose answers may differ between two instants.
+    """Return a temporary table (customer_id, why, stream) of everyone whose answers may differ between two instants.
 
-    It lives until the evaluator is closed. A customer stands in it once for each reason.
+    It lives until the evaluator is closed. A customer stands in it once for each reason; `stream` is the one whose rows
+    cross an edge or become visible, and empty where the reason is another.
 
     Args:
         evaluator: over the tables, at the earlier instant.
@@ -80,8 +82,9 @@ def changes_between(
         until: the later instant, naive UTC.
         base: (a table of the answers at the earlier instant, the names it holds): those are not worked out again.
         programmes: the table of where the programmes had everyone at the earlier instant.
+        by_time: for large streams a table (time, customer_id) of all their rows, sorted by time.
     """
-    return evaluator.temporary("due", _Sweep(evaluator, names, until, base, programmes).select())
+    return evaluator.temporary("due", _Sweep(evaluator, names, until, base, programmes, by_time or {}).select())
 
 
 class _Sweep:
@@ -92,10 +95,12 @@ class _Sweep:
         until: datetime,
         base: tuple[str, Mapping[str, object]] | None,
         programmes: str,
+        by_time: Mapping[str, str],
     ) -> None:
-        self.evaluator, self.base, self.programmes = evaluator, base, programmes
+        self.evaluator, self.base, self.programmes, self.by_time = evaluator, base, programmes, by_time
         self.after, self.until = evaluator.snapshot.as_of, until
         self.zone = evaluator.catalogue.zone
+        self.is_one_day = self.zone.day_of(self.after) == self.zone.day_of(self.until)
         self.cells = Cells(evaluator.catalogue)
         for name in names:
             self.cells.want_name(name)
@@ -145,34 +150,48 @@ class _Sweep:
         for stream in reads.streams:
             streams.setdefault(stream, _Rows())
         for stream, found in streams.items():
-            yield self.rows(stream, found)
+            yield from self.rows(stream, found)
         source = self.evaluator.source
         if "orders" in computed and "orders" in streams:
-            yield _who("visible").from_(_t(source.streams["orders"])).where(_any_refund(self.after, self.until))
+            yield self.refunded()
         if "visits" in computed and "visits" in streams:
             left = _between(col("left_at"), self.after, self.until)
-            yield _who("visible").from_(_t(source.streams["visits"])).where(left)
+            yield _who("visible", "visits").from_(_t(source.streams["visits"])).where(left)
         if attributes:
             yield _who("attribute").from_(_t(source.records)).where(_between(col("time"), self.after, self.until))
         if history:
             yield self.history(history)
 
-    def rows(self, stream: str, rows: _Rows) -> exp.Select:
-        """The customers of the rows of a stream that matter."""
-        time, table = col("time"), _t(self.evaluator.source.streams[stream])
-        seen = _between(time, self.after, self.until)
+    def rows(self, stream: str, rows: _Rows) -> Iterator[exp.Select]:
+        """Yield the customers of the rows of a stream that matter."""
+        time, table = col("time"), _t(self.by_time.get(stream, self.evaluator.source.streams[stream]))
         if rows.all_:
-            return _who("window").from_(table).where(exp.LTE(this=time, expression=timestamp(self.until)))
+            by_then = exp.LTE(this=time, expression=timestamp(self.until))
+            yield _who("window", stream).from_(table).where(by_then).distinct()
+            return
+        seen = _between(time, self.after, self.until)
         crossing = [_between(time, low, high) for low, high in sorted(rows.edges)]
+        if stream in self.by_time:  # each of them reads only the few rows between its ends
+            yield _who("visible", stream).from_(table).where(seen)
+            yield from (_who("window", stream).from_(table).where(edge) for edge in crossing)
+            return
         why = when([(seen, text("visible"))], text("window"))
-        select = exp.select(col("customer_id"), why.as_("why")).from_(table)
-        return select.where(exp.or_(seen, *crossing)).distinct()
+        select = exp.select(col("customer_id"), why.as_("why"), text(stream).as_("stream")).from_(table)
+        yield select.where(exp.or_(seen, *crossing)).distinct()
+
+    def refunded(self) -> exp.Select:
+        """The customers of the orders that a refund between the two instants is for."""
+        source, key = self.evaluator.source, ("order_id", "key_space")
+        refunds = exp.select(*(col(name) for name in key)).from_(_t(source.streams["refunds"]))
+        between = refunds.where(_between(col("time"), self.after, self.until)).subquery()
+        named = exp.In(this=exp.Tuple(expressions=[col(name) for name in key]), query=between)
+        return _who("visible", "orders").from_(_t(source.streams["orders"])).where(named)
 
     def aggregate(self, expr: Aggregate, rows: _Rows) -> None:
         """Note which rows can change what an aggregate gives."""
         boundaries = {FUNCTIONS[part.function].boundary for part in (expr, expr.by) if part is not None}
         conditions = [part for part in (expr.where, expr.of, *expr.window.bounds()) if part is not None]
-        if "threshold" in boundaries or any(_is_timed(condition) for condition in conditions):
+        if "threshold" in boundaries or any(self.is_timed(condition) for condition in conditions):
             rows.all_ = True
             return
         window = expr.window
@@ -182,14 +201,14 @@ class _Sweep:
         if window.on:
             for before, then in zip(*(self.period(window.on, at) for at in (self.after, self.until)), strict=True):
                 rows.edges.add((min(before, then) - _MICRO, max(before, then) - _MICRO))
-        if "calendar" in boundaries and self.zone.day_of(self.after) != self.zone.day_of(self.until):
+        if "calendar" in boundaries and not self.is_one_day:
             assert expr.length is not None
             days = ((expr.n or 1) + 1) * expr.length.longest_days + 2  # periods, streaks: no older row is in them
             rows.edges.add((self.after - timedelta(days=days), self.until))
 
     def step(self, step: StepOf, expr: Followed, rows: _Rows) -> None:
         """Note which rows can change whether a step is followed."""
-        if step.where is not None and _is_timed(step.where):
+        if step.where is not None and self.is_timed(step.where):
             rows.all_ = True
         for length in (expr.within, expr.gap):
             if length is not None:
@@ -213,7 +232,7 @@ class _Sweep:
                 low, high = sorted(self.zone.add(at, expr.within, -1) for at in (self.after, self.until))
                 edges.append((low, high))
         crossing = [_between(col("at", "r"), low - _MICRO, high) for low, high in edges]
-        select = exp.select(col("customer_id", "r"), text("history").as_("why"))
+        select = exp.select(col("customer_id", "r"), text("history").as_("why"), text("").as_("stream"))
         return (
             select.from_(membership_log(self.evaluator.source.memberships, self.evaluator.source.former))
             .where(exp.or_(*crossing))
@@ -243,7 +262,7 @@ class _Sweep:
 
     def of_expressions(self) -> Iterator[exp.Select]:
         """The customers for whom an expression over values that stay gives another answer at the later instant."""
-        timed = list(dict.fromkeys(expr for expr in self.expressions() if _is_timed(expr)))
+        timed = list(dict.fromkeys(expr for expr in self.expressions() if self.is_timed(expr)))
         if not timed:
             return
         if any(isinstance(part, Apply) and part.function == "lunar_anniversary" for part in self.cells.parts()):
@@ -265,8 +284,21 @@ class _Sweep:
             Emitter(Clock(self.zone, at), resolve, snapshot.parameters, joins.lookup) for at in (self.after, self.until)
         )
         differs = [exp.NullSafeNEQ(this=before.stored(expr), expression=then.stored(expr)) for expr in timed]
-        select = exp.select(col("customer_id", "t"), text("expression").as_("why")).from_(_t(table).as_("t"))
+        why = text("expression").as_("why")
+        select = exp.select(col("customer_id", "t"), why, text("").as_("stream")).from_(_t(table).as_("t"))
         yield joins.add_to(select).where(exp.or_(*differs))
+
+    def is_timed(self, expr: Expr) -> bool:
+        """Whether an expression over values that stay can give another answer at the later instant."""
+        return any(
+            isinstance(part, AsOf) or (isinstance(part, Apply) and self.moves(part.function)) for part in _own(expr)
+        )
+
+    def moves(self, function: str) -> bool:
+        """Whether a function of a value that stays can; those that count days and dates cannot on one local day."""
+        name = {"lunar_anniversary": "anniversary"}.get(function, function)
+        boundary = FUNCTIONS[name].boundary if name in FUNCTIONS else "none"
+        return boundary != "none" and not (self.is_one_day and boundary in ("daily", "calendar"))
 
     def expressions(self) -> Iterator[Expr]:
         """Yield what is worked out from a customer's values: rules, tags, what is compared with others."""
@@ -289,16 +321,6 @@ def _leaves(expr: Expr) -> Iterator[Expr]:
     return (part for part in _own(expr) if isinstance(part, CUSTOMER_LEVEL) and not isinstance(part, BucketOf))
 
 
-def _is_timed(expr: Expr) -> bool:
-    """Whether an expression over values that stay can give another answer at another instant."""
-    return any(isinstance(part, AsOf) or (isinstance(part, Apply) and _moves(part.function)) for part in _own(expr))
-
-
-def _moves(function: str) -> bool:
-    name = {"lunar_anniversary": "anniversary"}.get(function, function)
-    return name in FUNCTIONS and FUNCTIONS[name].boundary != "none"
-
-
 def _reads_column(node: Expr, columns: Sequence[str]) -> bool:
     rows = node.rows if isinstance(node, RelatedOf) else node
     return isinstance(rows, ColumnOf | Aggregate) and rows.column in columns
@@ -310,14 +332,8 @@ def _between(time: exp.Expression, after: datetime, until: datetime) -> exp.Expr
     return exp.Paren(this=exp.And(this=low, expression=exp.LTE(this=time.copy(), expression=timestamp(until))))
 
 
-def _any_refund(after: datetime, until: datetime) -> exp.Expression:
-    time = exp.Dot(this=exp.to_identifier("x"), expression=exp.to_identifier("time"))
-    inside = exp.Lambda(this=_between(time, after, until), expressions=[exp.to_identifier("x")])
-    return exp.GT(this=fn("len", fn("list_filter", col("refunds"), inside)), expression=exp.Literal.number(0))
-
-
-def _who(why: str) -> exp.Select:
-    return exp.select(col("customer_id"), text(why).as_("why"))
+def _who(why: str, stream: str = "") -> exp.Select:
+    return exp.select(col("customer_id"), text(why).as_("why"), text(stream).as_("stream"))
 
 
 def _t(name: str) -> exp.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import pyarrow as pa
 from sqlglot import exp
@@ -16,7 +17,22 @@ from tierwise.engine.build import IDS
 from tierwise.engine.sql import cast, col, equals, literal, null, number, text
 from tierwise.lake import Entry, Lake
 
-__all__ = ["LogEntry", "closing_changes", "membership_changes", "recorded"]
+__all__ = ["MEMBERSHIPS", "LogEntry", "closing_changes", "membership_changes", "recorded"]
+
+#: The columns of the membership log.
+MEMBERSHIPS: Final = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("customer_id", pa.int64()),
+        *((name, pa.string()) for name in ("kind", "name", "was", "is")),
+        ("at", pa.timestamp("us")),
+        ("recorded_at", pa.timestamp("us")),
+        *((name, pa.string()) for name in ("cause", "clause", "definitions_hash")),
+        ("run_id", pa.int64()),
+    ]
+)
+#: The temporary table of changes, while what they were is looked up.
+_CHANGED: Final = "changed$"
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,7 @@ def membership_changes(
     lake: Lake,
     entry: LogEntry,
     ids: pa.Table,
-    of: exp.Select | None = None,
+    held: str = "",
 ) -> pa.Table:
     """Return the rows to append to the membership log: everyone whose tier or segment is another than the log says.
 
@@ -71,10 +87,10 @@ def membership_changes(
         lake: where the log is.
         entry: what stands on every row.
         ids: the customers of the records whose rows have come since `entry.since_version`.
-        of: selects the customers that `results` is of, when it is not everyone.
+        held: the table of the results that the log holds of the same customers, when `results` is not of everyone.
     """
     now = _now(catalogue, results)
-    before = _before(lake, entry.at if entry.backfills else None, of)
+    before = _now(catalogue, held) if held else _before(lake, entry.at if entry.backfills else None)
     engine.register(IDS, ids)
     engine.create("touched$", _touched(lake, entry.since_version), temporary=True)
     joined = exp.select(
@@ -96,6 +112,9 @@ def membership_changes(
     changed = changed.where(
         exp.Not(this=exp.Paren(this=exp.Or(this=exp.Paren(this=stays_out), expression=exp.Paren(this=vanished))))
     )
+    if held:
+        engine.create(_CHANGED, changed, temporary=True)
+        changed = _with_leavers(engine, lake)
     select = _logged(changed, entry, lake, _cause(entry)).join(
         _t("touched$", "t"), on=equals(col("customer_id", "t"), col("customer_id", "c")), join_type="left"
     )
@@ -108,9 +127,23 @@ def membership_changes(
         same_one = equals(col("customer_id", "g"), col("customer_id", "c"))
         select = select.join(_t("regrouped$", "g"), on=same_one, join_type="left")
     found = engine.arrow(select)
-    for name in ("touched$", "manual$", "regrouped$", IDS):
+    for name in ("touched$", "manual$", "regrouped$", IDS, *([_CHANGED] if held else [])):
         engine.drop(name)
     return found
+
+
+def _with_leavers(engine: DuckEngine, lake: Lake) -> exp.Select:
+    """Return the changes with ``out`` as what they were for those who had left a segment: results do not say it."""
+    entering = exp.and_(equals(col("kind"), text("segment")), exp.Is(this=col("was"), expression=null()))
+    who = exp.select(col("customer_id")).from_(_t(_CHANGED)).where(entering)
+    if not engine.rows(who.limit(1)):
+        return exp.select("*").from_(_t(_CHANGED))
+    on = exp.and_(*(equals(col(name, "b"), col(name, "n")) for name in ("customer_id", "kind", "name")))
+    was = exp.Coalesce(this=col("was", "n"), expressions=[col("is", "b")]).as_("was")
+    columns = [*(col(name, "n") for name in ("customer_id", "kind", "name")), was, col("is", "n")]
+    return (
+        exp.select(*columns).from_(_t(_CHANGED, "n")).join(_sub(_before(lake, None, who), "b"), on=on, join_type="left")
+    )
 
 
 def closing_changes(engine: DuckEngine, lake: Lake, entry: LogEntry, names: Sequence[str], after: int) -> pa.Table:
@@ -197,7 +230,7 @@ def _no_memberships() -> exp.Select:
     return exp.select(*empty).where(exp.false())
 
 
-def _before(lake: Lake, earlier_than: datetime | None, of: exp.Select | None) -> exp.Expression:
+def _before(lake: Lake, earlier_than: datetime | None, of: exp.Select | None = None) -> exp.Expression:
     """Return what the log says now, or what it says before an instant.
 
     What was backfilled after the first run had recorded everyone says nothing of now.

@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 #: Goes up when the same lake gives tables of another form, so that those of an earlier version are built again.
-_FORM: Final = 2
+_FORM: Final = 3
 Progress = Callable[[str, int, int], None]
 
 
@@ -109,7 +109,7 @@ def stream_digest(stream: Stream, inputs: Inputs) -> str:
     read += [name for name in ("products", "stores") if any(column.origin == name for column in stream.columns)]
     if stream.name == ORDERS.name:
         read += [REFUNDS.name, *(["items"] if derived(inputs.catalogue) else [])]
-    said: list[Any] = [[path.name for path in lake.paths(name, version)] for name in read]
+    said: list[Any] = [lake.numbers(name, version) for name in read]
     said += [[column.name, str(column.kind), column.origin] for column in stream.columns]
     said += [sources_of(inputs.catalogue, name) for name in read]
     said += [
@@ -190,10 +190,11 @@ def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Sta
             engine.drop(name)
 
 
-def note_state(engine: DuckEngine, inputs: Inputs, standing: Standing) -> None:
-    """Write what the tables and results depend on to a new table of the engine about itself."""
+def note_state(engine: DuckEngine, inputs: Inputs, standing: Standing, more: Mapping[str, str] | None = None) -> None:
+    """Write what the tables and results depend on, and `more`, to a new table of the engine about itself."""
     state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
     state |= {stream.name: stream_digest(stream, inputs) for stream in in_order(inputs.catalogue)} | standing.entry()
+    state |= more or {}
     engine.create(f"{STATE}$new", state_rows(state))
 
 

@@ -40,6 +40,7 @@ class Standing:
         log_run: the run that wrote the membership log's newest entry by then, 0 of none.
         facts_version: the number of the newest fact by hand that was read, 0 of none.
         believed: whether it compared with distributions that were published before it.
+        refunds_without_order: how many refunds change no order.
     """
 
     run_id: int
@@ -52,6 +53,7 @@ class Standing:
     log_run: int
     facts_version: int = 0
     believed: bool = False
+    refunds_without_order: int | None = None
 
     @property
     def compares_in_lake(self) -> bool:

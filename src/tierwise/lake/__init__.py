@@ -3,6 +3,7 @@
 Reads: nothing. Writes: ``lake/``. Nothing in it can be computed again; personal identifiers never get here.
 """
 
-from tierwise.lake.manifests import Entry, Lake, LakeFile
+from tierwise.lake.entries import Entry, LakeFile
+from tierwise.lake.manifests import Lake
 
 __all__ = ["Entry", "Lake", "LakeFile"]

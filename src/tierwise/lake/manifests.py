@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierwise.errors import EngineRefused
+from tierwise.lake.compacted import Compacted
+from tierwise.lake.entries import Entry, LakeFile, plain, sync
 
-__all__ = ["Entry", "Lake", "LakeFile"]
-
-
-@dataclass(frozen=True, slots=True)
-class LakeFile:
-    """One Parquet file: the table it belongs to, its path below the lake's folder, how many rows."""
-
-    table: str
-    path: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One manifest: what was added together. `number` counts from 1; the lake's version is the newest number."""
-
-    number: int
-    kind: str
-    files: tuple[LakeFile, ...]
-    about: Mapping[str, Any] = field(default_factory=dict)
+__all__ = ["Lake"]
 
 
 class Lake:
@@ -56,6 +40,9 @@ class Lake:
         self._manifests = folder / "manifests"
         self._entries: dict[int, Entry] = {}
         self._seen = 0
+        self._positions: dict[tuple[str, str], int] = {}
+        self._indexed = 0
+        self._compacted = Compacted(folder)
 
     @property
     def version(self) -> int:
@@ -72,25 +59,52 @@ class Lake:
     def entries(self, kind: str | None = None, up_to: int | None = None) -> list[Entry]:
         """Return the manifests in order, all of them or those of one kind, up to a version."""
         found = []
+        for number in self._compacted.look():
+            self._entries.pop(number, None)
         for number in range(1, (self.version if up_to is None else up_to) + 1):
             if number not in self._entries:
-                self._entries[number] = self._read(number)
+                self._entries[number] = self._compacted.presented(self._read(number))
             if kind is None or self._entries[number].kind == kind:
                 found.append(self._entries[number])
         return found
 
     def paths(self, table: str, up_to: int | None = None, since: int = 0) -> list[Path]:
-        """Return the files of a table in the order they were added, after one version and up to another."""
-        return [
-            self.folder / one.path
-            for entry in self.entries(up_to=up_to)
-            for one in entry.files
-            if one.table == table and entry.number > since
-        ]
+        """Return the files of a table in the order they were added, after one version and up to another.
+
+        Of a file that was put together of older and newer ones, a copy of the rows between the two.
+        """
+        last = self.version if up_to is None else up_to
+        found = []
+        for entry in self.entries():
+            for one in entry.files:
+                oldest = one.first or entry.number
+                if one.table != table or entry.number <= since or oldest > last:
+                    continue
+                whole = oldest > since and entry.number <= last
+                found.append(self.folder / one.path if whole else self._cut(entry, one, since, last))
+        return found
+
+    def _cut(self, entry: Entry, file: LakeFile, since: int, up_to: int) -> Path:
+        between = [one for one in self.entries(entry.kind, up_to) if one.number > max(since, file.first - 1)]
+        return self._compacted.cut(file, between, since, up_to)
+
+    def numbers(self, table: str, up_to: int | None = None) -> list[int]:
+        """Return the numbers of the manifests that added rows to a table, wherever these are now."""
+        entries = self.entries(up_to=up_to)
+        return [entry.number for entry in entries if self._compacted.had(entry, table)]
 
     def tables(self, up_to: int | None = None) -> list[str]:
         """Return the names of the tables that have files."""
         return sorted({one.table for entry in self.entries(up_to=up_to) for one in entry.files})
+
+    def at(self, source: str, position: str) -> Entry | None:
+        """Return the manifest of the rows that a source sent at a position, or nothing."""
+        for entry in self.entries("rows")[self._indexed :]:
+            self._indexed += 1
+            if "position" in entry.about:
+                self._positions[entry.about["source"], entry.about["position"]] = entry.number
+        number = self._positions.get((source, position))
+        return None if number is None else self._entries[number]
 
     def draft(self, name: str) -> Path:
         """Return an empty folder for files on their way in; `commit` takes them from there."""
@@ -115,9 +129,9 @@ class Lake:
                 target.unlink()
             target.parent.mkdir(parents=True, exist_ok=True)
             rows = pq.read_metadata(path).num_rows
-            _sync(path)
+            sync(path)
             os.replace(path, target)
-            _sync(target.parent)
+            sync(target.parent)
             placed.append(LakeFile(table, f"{table}/{name}.parquet", rows))
         entry = Entry(self.version + 1, kind, tuple(placed), dict(about))
         self._write(entry)
@@ -144,18 +158,40 @@ class Lake:
 
     def replace_file(self, path: Path, draft: Path) -> None:
         """Put another file in the place of one, all at once: only an erased person's rows are ever taken out so."""
-        _sync(draft)
+        sync(draft)
         os.replace(draft, path)
-        _sync(path.parent)
+        sync(path.parent)
 
     def correct_counts(self) -> None:
         """Make the manifests say how many rows their files have, after files were replaced."""
         for entry in self.entries():
-            files = tuple(
-                LakeFile(one.table, one.path, pq.read_metadata(self.folder / one.path).num_rows) for one in entry.files
-            )
+            files = tuple(replace(one, rows=pq.read_metadata(self.folder / one.path).num_rows) for one in entry.files)
             if files != entry.files:
                 self._write(Entry(entry.number, entry.kind, files, entry.about))
+
+    def put_together(self, groups: Sequence[tuple[Sequence[tuple[Entry, LakeFile]], Path]], at: datetime) -> None:
+        """Let files that were put together stand for the files they are of, all at once.
+
+        Args:
+            groups: (the files, each with its manifest, in order; a draft of one that has all their rows) pairs.
+            at: when, naive UTC.
+        """
+        made = []
+        for files, draft in groups:
+            (first, oldest), (last, newest) = files[0], files[-1]
+            name = f"{Path(newest.path).stem}-from-{oldest.first or first.number:08d}.parquet"
+            path = f"{newest.table}/{name}"
+            sync(draft)
+            os.replace(draft, self.folder / path)
+            sync((self.folder / path).parent)
+            together = LakeFile(newest.table, path, sum(one.rows for _, one in files), oldest.first or first.number)
+            made.append((last.number, together, {entry.number: one.path for entry, one in files}))
+        for number in self._compacted.record(made, at):
+            self._entries.pop(number, None)
+
+    def purge(self, before: datetime | None = None) -> None:
+        """Remove the files that others have stood for since an instant (naive UTC), or all of them, and copies."""
+        self._compacted.purge(before)
 
     def sweep(self) -> None:
         """Remove drafts of writers that died."""
@@ -165,7 +201,7 @@ class Lake:
         path = self._manifest(number)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            files = tuple(LakeFile(one["table"], one["path"], one["rows"]) for one in content["files"])
+            files = tuple(LakeFile(**one) for one in content["files"])
             return Entry(content["number"], content["kind"], files, content["about"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EngineRefused(
@@ -177,20 +213,12 @@ class Lake:
         content = {
             "number": entry.number,
             "kind": entry.kind,
-            "files": [{"table": f.table, "path": f.path, "rows": f.rows} for f in entry.files],
+            "files": [plain(file) for file in entry.files],
             "about": dict(entry.about),
         }
         draft = self._manifests / f".{entry.number:08d}.tmp"
         draft.write_text(json.dumps(content, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
-        _sync(draft)
+        sync(draft)
         os.replace(draft, self._manifest(entry.number))
-        _sync(self._manifests)
+        sync(self._manifests)
         self._entries[entry.number] = entry
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -86,6 +86,7 @@ def rewrite_without(lake: Lake, records: Sequence[int], words: Sequence[str], nu
     Each file takes the place of the old one by a rename, and the manifests are corrected afterwards, so doing it again
     after a kill ends it. Returns what was found.
     """
+    lake.purge()
     found = mentions(lake, records, words, numbers)
     mine = pa.array(sorted(records), pa.int64())
     for path in found.files:

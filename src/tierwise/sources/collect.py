@@ -32,6 +32,7 @@ __all__ = [
     "check_sources",
     "import_sources",
     "in_order",
+    "mapped",
     "native_types",
     "pending",
     "source_hash",
@@ -63,7 +64,7 @@ def check_sources(definitions: Definitions) -> list[Problem]:
         try:
             for origin in origins_of(source, definitions.folder or Path()):
                 with closing(origin):
-                    mapping = _mapped(name, source, definitions, streams, origin.open())
+                    mapping = mapped(name, source, definitions, streams, origin.open())
                 problems += [problem for problem in mapping.problems if problem not in problems]
         except SourceUnreadable as error:
             key = error.details.get("key", "file" if source.database is None else "database")
@@ -71,7 +72,7 @@ def check_sources(definitions: Definitions) -> list[Problem]:
     return problems
 
 
-def _mapped(
+def mapped(
     name: str,
     source: Source,
     definitions: Definitions,
@@ -201,7 +202,7 @@ def import_sources(
                 reports.append(ImportReport(name, origin.shown, state="unchanged"))
                 continue
             reader = origin.open()
-            mapping = _mapped(name, source, definitions, streams, reader)
+            mapping = mapped(name, source, definitions, streams, reader)
             if mapping.problems:
                 raise DefinitionsInvalid(mapping.problems)
             there = {one.name for other, _, one in origins if other == name}

@@ -10,8 +10,9 @@ from sqlglot import exp
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.sql import cast, coalesce, col, equals, fn, null, number, text, when
 from tierwise.lake import Lake
+from tierwise.sources.known import KnownKeys
 from tierwise.sources.statements import SEPARATOR, STAGED, StagedStream, missing, named, present, subquery
-from tierwise.sources.withdraw import REMOVED, paths_of
+from tierwise.sources.withdraw import REMOVED, received_files
 
 __all__ = ["REFUSED", "Counts", "Fates"]
 
@@ -45,6 +46,7 @@ class Fates:
         source: the source's name.
         key_space: whose numbers its customers' keys are.
         on_change: what a row with a known key and other content does (replace, keep_first, quarantine).
+        known_keys: tells which files may know some keys, for few rows; without it all files are read.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class Fates:
         source: str,
         key_space: str,
         on_change: str,
+        known_keys: KnownKeys | None = None,
     ) -> None:
-        self.engine, self.streams, self.lake = engine, streams, lake
+        self.engine, self.streams, self.lake, self.known_keys = engine, streams, lake, known_keys
         self.source, self.key_space, self.on_change = source, key_space, on_change
         self.numbered = [False] * len(streams)
         for index, stream in enumerate(streams):
@@ -125,7 +128,12 @@ class Fates:
 
     def known(self, index: int) -> bool:
         """Make ``known$`` of the newest content hash of each row of the file that the lake has; None of them if not."""
-        paths = paths_of(self.lake, self.source, self.streams[index].mapped.stream.name)
+        stream = self.streams[index].mapped.stream.name
+        files = received_files(self.lake, self.source, stream)
+        paths = [file.path for file in files]
+        if files and self.known_keys is not None:
+            keys = exp.select(col("row_key")).from_(self.rows(index).subquery("m"))
+            paths = self.known_keys.having(self.engine, self.source, stream, files, keys)
         if not paths:
             return False
         listed = exp.Array(expressions=[text(str(path)) for path in paths])

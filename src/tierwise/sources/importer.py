@@ -19,6 +19,7 @@ from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.sql import cast, coalesce, col, equals, literal, null, number, text, when
 from tierwise.lake import Lake
 from tierwise.sources.fates import REFUSED, Fates
+from tierwise.sources.known import KnownKeys
 from tierwise.sources.mapping import MappedStream, Mapping_
 from tierwise.sources.personal import personal_columns
 from tierwise.sources.quarantine import Quarantine
@@ -68,7 +69,9 @@ class FileImport:
     """Everything an import of one file needs beside the file.
 
     `file` is what the lake calls it; `earlier` are the imports of this file before, `superseded` those whose rows this
-    one replaces as a whole (see `tierwise.sources.withdraw`); `remapped` says that the source is declared otherwise.
+    one replaces as a whole (see `tierwise.sources.withdraw`); `remapped` says that the source is declared otherwise;
+    `position` is where in what it sends the source says that rows are which were sent, and `known_keys` what tells
+    whether the lake has them.
     """
 
     name: str
@@ -82,6 +85,8 @@ class FileImport:
     remapped: bool = False
     earlier: tuple[int, ...] = ()
     superseded: tuple[int, ...] = ()
+    position: str | None = None
+    known_keys: KnownKeys | None = None
 
 
 def import_file(
@@ -145,7 +150,9 @@ class _Import:
         report.blank_lines = self.reader.blank_lines
         report.encoding = self.reader.encoding_name
         on_change = "replace" if work.remapped else work.source.on_change
-        self.fates = Fates(self.engine, self.streams, self.lake, work.name, work.source.key_space, on_change)
+        self.fates = Fates(
+            self.engine, self.streams, self.lake, work.name, work.source.key_space, on_change, work.known_keys
+        )
         self.quarantine_changed()
         counts = self.fates.counts()
         report.new, report.replaced = counts.new, counts.replaced
@@ -168,6 +175,8 @@ class _Import:
             "replaced": sorted(self.replaced_streams),
             "whole": self.whole,
         }
+        if work.position is not None:
+            about["position"] = work.position
         self.lake.commit("rows", files, f"{self.import_id:08d}", about)
         return report
 

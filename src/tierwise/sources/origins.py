@@ -45,11 +45,13 @@ class Origin(Protocol):
 
 
 def origins_of(source: Source, folder: Path) -> list[Origin]:
-    """Return what a source names, in order; ``${NAME}`` is an environment variable.
+    """Return what a source names, in order; ``${NAME}`` is an environment variable. A live source names nothing.
 
     Raises:
         SourceUnreadable: when a variable is not set, or nothing is there.
     """
+    if source.live:
+        return []
     if source.database is not None:
         return [DatabaseOrigin(source, folder)]
     pattern = with_environment(source.file, "the path of the file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlglot import exp
@@ -11,7 +12,10 @@ from tierwise.engine.sql import cast, col, equals, fn, null, number, physical, t
 from tierwise.lake import Entry, Lake
 from tierwise.sources.mapping import MappedStream
 
-__all__ = ["REMOVED", "files_of", "gone", "paths_of", "relative_name", "superseded", "withdrawn"]
+__all__ = [
+    "REMOVED", "ReceivedFile", "files_of", "gone", "paths_of", "received_files", "relative_name", "superseded",
+    "withdrawn",
+]  # fmt: skip
 
 #: The content hash of a row that was withdrawn: what comes again with its key is new.
 REMOVED = ""
@@ -69,10 +73,29 @@ def files_of(lake: Lake, source: str, file: str) -> list[Entry]:
     return [entry for entry in entries if entry.about.get("source") == source and entry.about["file"] == file]
 
 
-def paths_of(lake: Lake, source: str, stream: str) -> list[Path]:
+@dataclass(frozen=True)
+class ReceivedFile:
+    """A file of the lake, and the oldest and the newest import whose rows are in it."""
+
+    path: Path
+    first: int
+    last: int
+
+
+def received_files(lake: Lake, source: str, stream: str) -> list[ReceivedFile]:
     """Return the lake's files of a stream that a source brought."""
     entries = [entry for entry in lake.entries("rows") if entry.about.get("source") == source]
-    return [lake.folder / file.path for entry in entries for file in entry.files if file.table == stream]
+    return [
+        ReceivedFile(lake.folder / file.path, file.first or entry.number, entry.number)
+        for entry in entries
+        for file in entry.files
+        if file.table == stream
+    ]
+
+
+def paths_of(lake: Lake, source: str, stream: str) -> list[Path]:
+    """Return the paths of the lake's files of a stream that a source brought."""
+    return [file.path for file in received_files(lake, source, stream)]
 
 
 def relative_name(path: Path, folder: Path) -> str:

@@ -8,7 +8,7 @@ Modules, in reading order:
 - `edited`   both states of the definitions, and who moves between them
 - `planning` plan, concerned, diff, replay
 - `asking`   show, table, evaluate, estimate, explain, sql
-- `running`  run, refresh
+- `running`  run, refresh, absorb, compact
 - `identifying` link, merge, split, why, report
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.load import Definitions
@@ -16,6 +17,9 @@ from tierwise.lake import Lake
 from tierwise.store import Actor, Store
 from tierwise.store.session import KEY_FILE
 from tierwise.verbs.declared import Declaration, Declared
+
+if TYPE_CHECKING:
+    from tierwise.sources.known import KnownKeys
 
 __all__ = ["Opened", "Rooms"]
 
@@ -32,6 +36,13 @@ class Rooms:
         self._store: Store | None = None
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Hashable, Any]] = {}
+
+    @cached_property
+    def known_keys(self) -> KnownKeys:
+        """Return what tells whether the lake has a row; only who takes rows that are sent needs it."""
+        from tierwise.sources.known import KnownKeys
+
+        return KnownKeys()
 
     def store(self, declared: str) -> Store:
         """Return the store at a path in the folder or a URL, opened when first needed."""

@@ -16,10 +16,12 @@ from tierwise.definitions.language.sentences import sentence
 from tierwise.definitions.language.times import Zone
 from tierwise.definitions.language.words import Labels
 from tierwise.definitions.model import Segment, Tag, Tiering
+from tierwise.engine.as_of import read_as_of
 from tierwise.engine.cells import Cells
 from tierwise.engine.complete import definition_causes
 from tierwise.engine.labels import both, labels_of
 from tierwise.engine.moving import Compared, Moves
+from tierwise.engine.refresh import Refresh, rebuild_because
 from tierwise.engine.run import Progress, stale_streams
 from tierwise.engine.standing import Standing, last_run
 from tierwise.errors import BadRequest, UnknownName, near_name
@@ -28,7 +30,7 @@ from tierwise.verbs.asking import Asking
 from tierwise.verbs.declared import declared_then
 from tierwise.verbs.edited import Edit, compared_of, declared_before
 from tierwise.verbs.opened import Opened
-from tierwise.verbs.running import inputs_of
+from tierwise.verbs.running import inputs_of, snapshot_of
 from tierwise.verbs.through import reads
 
 __all__ = ["Planning"]
@@ -69,8 +71,25 @@ class Planning:
                 "tierings": len(catalogue.tierings),
                 "segments": len(catalogue.segments),
             },
+            "refresh": self._refresh(),
             "edit": self._edit(top),
         }
+
+    def _refresh(self) -> dict[str, Any]:
+        """Return whom a refresh of now would compute, beside those whose rows are not imported yet, and why."""
+        opened = self.opened
+        standing, as_of = Standing.of(opened.engine), opened.definitions.settings.as_of
+        inputs = inputs_of(opened, read_lookups=True, since=standing.lake_version if standing else 0)
+        because = rebuild_because(opened.engine, inputs)
+        if because or standing is None or as_of == "latest row":
+            because = because or "as_of is the time of the newest row"
+            return {"everyone_because": because, "due": None, "why": {}, "new_rows": 0}
+        now = opened.now()
+        instant = max(standing.as_of, read_as_of(as_of, opened.catalogue.zone, now, lambda: None))
+        newer = [entry for entry in opened.lake.entries("rows") if entry.number > standing.lake_version]
+        refresh = Refresh(opened.engine, inputs, 0, now, lambda step, seconds: None, lambda step, done, total: None)
+        found = refresh.outlook(snapshot_of(opened, inputs, instant, as_believed=True))
+        return {**found, "new_rows": sum(file.rows for entry in newer for file in entry.files)}
 
     @reads
     def concerned(self) -> pa.Table:

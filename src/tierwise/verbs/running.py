@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
 from tierwise.engine.complete import Completion
 from tierwise.engine.distributions import fingerprints, newest
-from tierwise.engine.history import recorded
+from tierwise.engine.history import MEMBERSHIPS, recorded
 from tierwise.engine.membership import FORMER
 from tierwise.engine.refresh import Refresh, new_records, rebuild_because
 from tierwise.engine.run import Inputs, Progress, latest_row
 from tierwise.engine.snapshot import Snapshot
 from tierwise.engine.standing import Standing, last_run
 from tierwise.errors import BadRequest, EngineRefused, TierwiseError
-from tierwise.lake import Entry
+from tierwise.lake import Entry, Lake
+from tierwise.lake.compacting import compact
+from tierwise.sources.absorb import accept
 from tierwise.sources.collect import import_sources as collect
 from tierwise.sources.lookups import read_lookup
 from tierwise.store import Store
@@ -27,9 +30,13 @@ from tierwise.verbs.declared import Declaration, declared_then
 from tierwise.verbs.identifying import link
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.received import facts_of, recorded_by, rows_version
-from tierwise.verbs.through import repeats
+from tierwise.verbs.through import repeats, writes
 
 __all__ = ["Running", "inputs_of", "snapshot_of"]
+
+
+#: So many small files of one table are put together while rows are sent.
+_FILES_OF_SENT_ROWS: Final = 64
 
 
 class Running:
@@ -84,7 +91,56 @@ class Running:
         wait: bool = True,
     ) -> dict[str, Any]:
         """Import what is new, compute the customers it or time touches, record who moved; return the report."""
-        opened, show = self.opened, progress or _silent
+        return self._refreshed(as_of, import_sources, publish, progress or _silent)
+
+    @repeats
+    def absorb(
+        self,
+        source: str,
+        rows: pa.Table,
+        position: str,
+        compute: bool = True,
+        as_of: datetime | str | None = None,
+        progress: Progress | None = None,
+        waiting: Callable[[str], None] | None = None,
+        wait: bool = True,
+    ) -> dict[str, Any]:
+        """Take rows that were sent into the lake, compute the customers they touch; return what became of both."""
+        opened = self.opened
+        rooms = (opened.lake, opened.quarantine, opened.store)
+        accepted = accept(opened.definitions, *rooms, source, rows, position, opened.now(), opened.rooms.known_keys)
+        entry = accepted.entry
+        run = _run_of(opened.lake, entry.number)
+        if run is None and compute:
+            self._refreshed(as_of, False, False, progress or _silent)
+            run = _run_of(opened.lake, entry.number)
+        changes = _changes(opened.lake, run)
+        self._compacted(_FILES_OF_SENT_ROWS)
+        return {
+            "source": source,
+            "position": position,
+            **accepted.report(),
+            "lake_version": entry.number,
+            "run_id": None if run is None else run.about["run_id"],
+            "changes": changes,
+        }
+
+    @writes
+    def compact(self, waiting: Callable[[str], None] | None = None, wait: bool = True) -> dict[str, Any]:
+        """Put the lake's small files together; return how many files there are fewer."""
+        return {"files": self._compacted(2)}
+
+    def _compacted(self, least: int) -> int:
+        standing = Standing.of(self.opened.engine)
+        if standing is None:
+            return 0
+        return compact(self.opened.lake, self.opened.now(), standing.lake_version, least)
+
+    def _refreshed(
+        self, as_of: datetime | str | None, import_sources: bool, publish: bool, show: Progress
+    ) -> dict[str, Any]:
+        """Do a refresh; return its report."""
+        opened = self.opened
         now = opened.now()
 
         def body(run_id: int, noted: Callable[[str, float], None]) -> dict[str, Any]:
@@ -182,6 +238,21 @@ class Running:
         """Return an asked instant as naive UTC."""
         zone = Zone(self.opened.definitions.settings.timezone)
         return read_as_of(as_of, zone, now, lambda: latest_row(self.opened.engine, self.opened.catalogue))
+
+
+def _run_of(lake: Lake, rows: int) -> Entry | None:
+    """Return the manifest of the first recorded run that had read a manifest of rows, or nothing."""
+    for entry in lake.entries("memberships"):
+        if entry.number > rows and not entry.about.get("backfill") and int(entry.about["lake_version"]) >= rows:
+            return entry
+    return None
+
+
+def _changes(lake: Lake, run: Entry | None) -> pa.Table:
+    """Return who moved by a run: rows of the membership log."""
+    paths = [] if run is None else lake.paths("memberships", run.number, run.number - 1)
+    rows = pa.concat_tables(pq.read_table(path) for path in paths) if paths else MEMBERSHIPS.empty_table()
+    return rows.select(MEMBERSHIPS.names).cast(MEMBERSHIPS)
 
 
 def _done_before(store: Store, key: str) -> dict[str, Any] | None:

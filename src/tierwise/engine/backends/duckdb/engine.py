@@ -21,6 +21,9 @@ from tierwise.errors import EngineRefused, ProjectBusy
 __all__ = ["DuckEngine"]
 
 _DIALECT: Final = "duckdb"
+#: What the log beside the file holds before its content goes into the file: at the default of 16 MB each small refresh
+#: would wait for that. It goes in when the engine is closed.
+_CHECKPOINT: Final = "1GB"
 
 
 class DuckEngine:
@@ -56,6 +59,7 @@ class DuckEngine:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             config["temp_directory"] = str(path.parent / "spill")
+            config["checkpoint_threshold"] = _CHECKPOINT
         if spill is not None:
             config["temp_directory"] = str(spill)
         self._config = config
