@@ -18,7 +18,7 @@ from tierwise.definitions.streams import BUILT_IN, REFERENCE_TABLES
 from tierwise.lake import Lake
 from tierwise.store import Store
 
-__all__ = ["AS_OF", "EVENTS", "ITEMS", "ORDERS", "make_project"]
+__all__ = ["AS_OF", "EVENTS", "ITEMS", "ORDERS", "draw_customers", "make_project"]
 
 #: The instant all answers are for (naive UTC): local 08:00 of 1 January 2026.
 AS_OF: Final = datetime(2026, 1, 1)
@@ -121,7 +121,7 @@ def _order_rows(customers: int, random: np.random.Generator) -> Iterator[tuple[n
     total = customers * ORDERS
     for first, last in _parts(total):
         number = np.arange(first, last)
-        yield number, _who(customers, random.random(last - first)), _when(number, total, _ORDER_DAYS)
+        yield number, draw_customers(customers, random.random(last - first)), _when(number, total, _ORDER_DAYS)
 
 
 def _orders(customers: int, random: np.random.Generator) -> Iterator[_Columns]:
@@ -179,7 +179,7 @@ def _events(customers: int, random: np.random.Generator) -> Iterator[_Columns]:
         sku = _skus((random.random(n) ** 2 * _SKUS).astype(np.int64))
         about_none = pa.array(random.random(n) < 0.2)
         yield {
-            "source_record_id": _who(customers, random.random(n)) + 1,
+            "source_record_id": draw_customers(customers, random.random(n)) + 1,
             "row_key": _texts("e-", number),
             "time": _instants(_when(number, total, _EVENT_DAYS)),
             "type": _chosen(types, random.random(n)),
@@ -196,7 +196,7 @@ def _parts(total: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + _CHUNK, total)
 
 
-def _who(customers: int, chance: np.ndarray) -> np.ndarray:
+def draw_customers(customers: int, chance: np.ndarray) -> np.ndarray:
     """Draw customers: a few often, most seldom, in no order of their numbers."""
     rank = (customers * chance**2.5).astype(np.int64)
     return rank * 7_919 % customers
