@@ -235,7 +235,9 @@ def _timed(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     report = work()
     found = {"seconds": round(time.perf_counter() - wall, 3), "cpu_seconds": round(_processor() - processor, 3)}
     laps = report.get("seconds", {})
-    more = {name: report[name] for name in ("touched", "everyone_because", "why", "state") if name in report}
+    more: dict[str, Any] = {
+        name: report[name] for name in ("touched", "everyone_because", "why", "state") if name in report
+    }
     return {**found, "laps": laps, **more, "peak_mb": _peak()}
 
 
