@@ -112,6 +112,7 @@ class Running:
         entry = accepted.entry
         run = _run_of(opened.lake, entry.number)
         if run is None and compute:
+            link(opened, rows_version(opened), progress or _silent)
             self._refreshed(as_of, False, False, progress or _silent)
             run = _run_of(opened.lake, entry.number)
         changes = _changes(opened.lake, run)
