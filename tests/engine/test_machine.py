@@ -35,7 +35,7 @@ def test_without_limits_it_is_a_share_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("max 100000\n")
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
     found = limits({}, tmp_path)
-    assert found.memory_mb == int(physical * 0.6)
+    assert found.memory_mb == int(min(max(physical * 0.1, 2_500), physical * 0.6))
     assert found.threads == len(os.sched_getaffinity(0))
 
 

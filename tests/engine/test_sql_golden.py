@@ -35,6 +35,10 @@ class Recorder:
     def view(self, name: str, select: exp.Expression) -> None:
         self.written.append(f"-- {name} is a view\n{select.sql('duckdb', pretty=True)};\n")
 
+    def insert(self, name: str, select: exp.Expression) -> int:
+        self.written.append(f"-- more of {name}\n{select.sql('duckdb', pretty=True)};\n")
+        return 0
+
     def register(self, name: str, table: pa.Table) -> None:
         self.written.append(f"-- {name}: {', '.join(table.schema.names)}\n")
 

@@ -181,10 +181,8 @@ FROM (
           LEFT JOIN groups4$ AS g
             ON COALESCE("m"."by_value", '') = "g"."by_value"
         ) AS m
-        ASOF LEFT JOIN steps3$ AS p
-          ON COALESCE("m"."by_value", '') = "p"."by_value"
-          AND "m"."version" = "p"."version"
-          AND "m"."x" > "p"."value"
+        LEFT JOIN steps3$ AS p
+          ON COALESCE("m"."by_value", '') = "p"."by_value" AND "m"."x" = "p"."value"
       ) AS d0
         ON "d0"."key$" = "t"."key$"
       LEFT JOIN (
@@ -221,10 +219,8 @@ FROM (
           LEFT JOIN groups6$ AS g
             ON COALESCE("m"."by_value", '') = "g"."by_value"
         ) AS m
-        ASOF LEFT JOIN steps5$ AS p
-          ON COALESCE("m"."by_value", '') = "p"."by_value"
-          AND "m"."version" = "p"."version"
-          AND "m"."x" >= "p"."value"
+        LEFT JOIN steps5$ AS p
+          ON COALESCE("m"."by_value", '') = "p"."by_value" AND "m"."x" = "p"."value"
       ) AS d1
         ON "d1"."key$" = "t"."key$"
     ) AS t

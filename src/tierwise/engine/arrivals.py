@@ -10,16 +10,15 @@ from sqlglot import exp
 from tierwise.definitions.streams import CUSTOMERS, ORDERS, REFUNDS, Stream
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import (
-    IDS,
     RECORDS,
     build_known_customers,
     derived_orders,
     placed,
-    stream_rows,
     stream_table,
     with_refunds,
 )
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS
+from tierwise.engine.received import IDS, stream_rows
 from tierwise.engine.run import Inputs, derived, in_order, sources_of
 from tierwise.engine.sql import col, equals, fn, null, number, text
 

@@ -39,9 +39,9 @@ from tierwise.engine.chance import bucket_of
 from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.joins import Joins
 from tierwise.engine.lunar import lunar_tables
 from tierwise.engine.membership import membership_log
-from tierwise.engine.plan import Joins
 from tierwise.engine.snapshot import everyone
 from tierwise.engine.sql import col, null, text, timestamp, when
 

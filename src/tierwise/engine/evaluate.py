@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,10 +20,12 @@ from tierwise.definitions.language.typed import Apply, GroupOf, Population
 from tierwise.engine.by_hand import by_hand, with_by_hand
 from tierwise.engine.cells import Cells, Named, named_cell
 from tierwise.engine.clock import Clock
+from tierwise.engine.compared import Compared, answer, answered_in_place, group_rows, grouped, published, step_rows
 from tierwise.engine.distributions import SCALE, Distribution, Group, fingerprint, measure
 from tierwise.engine.groups import group_answer
+from tierwise.engine.joins import Source
 from tierwise.engine.lunar import lunar_tables
-from tierwise.engine.plan import Compiler, Source
+from tierwise.engine.plan import Compiler
 from tierwise.engine.remembering import STATE_COLUMNS, remember
 from tierwise.engine.snapshot import Snapshot, Spine, everyone, moments
 from tierwise.engine.sql import KEY, col, literal, null
@@ -44,6 +45,10 @@ class Backend(Protocol):
 
     def view(self, name: str, select: exp.Expression) -> None:
         """Make a temporary view of a SELECT: nothing is copied."""
+        ...
+
+    def insert(self, name: str, select: exp.Expression) -> int:
+        """Add the rows of a SELECT to a table; return how many there were."""
         ...
 
     def register(self, name: str, table: pa.Table) -> None:
@@ -93,6 +98,7 @@ class Evaluator:
             progress,
         )
         self.published: dict[str, list[Distribution]] = {k: list(v) for k, v in (snapshot.distributions or {}).items()}
+        self._of_everyone: set[str] = set()
         self._count = 0
         self._temporary: list[str] = []
         earliest = datetime.fromisoformat(catalogue.definitions.settings.earliest)
@@ -289,13 +295,18 @@ class Evaluator:
 
     # -- stages -----------------------------------------------------------------------------------------------------
 
-    def answers(self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str) -> dict[str, exp.Select]:
-        """Publish what a stage compares with; return the SELECT of each of its population cells."""
-        found = {}
+    def answers(
+        self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str
+    ) -> dict[str, exp.Expression]:
+        """Publish what a stage compares with; return what answers each of its population cells."""
+        found: dict[str, exp.Expression] = {}
         for node, cell in cells.populations.items():
             if cells.stage_of[cell] == stage:
-                steps, groups = self.step_tables(node, self.versions(node, spine, compiler, before))
-                found[cell] = compiler.answer(node, before, steps, groups)
+                versions = self.versions(node, spine, compiler, before)
+                in_place = answered_in_place(compiler, node, versions)
+                if in_place is None:
+                    in_place = answer(compiler, node, before, self.compared(node, versions, spine))
+                found[cell] = in_place
         for cell, table in self.group_answers(cells, compiler, spine, stage, before).items():
             found[cell] = exp.select("*", copy=False).from_(_t(table), copy=False)
         return found
@@ -314,7 +325,7 @@ class Evaluator:
         whole = before if is_whole else self.everyone_grouped(nodes, spine, by_moment)
         found = {}
         for index, node in enumerate(nodes):
-            own = compiler.grouped(node, before)
+            own = grouped(compiler, node, before)
             if is_whole:
                 everyone_ = own.copy()
             else:
@@ -356,11 +367,23 @@ class Evaluator:
         if self.snapshot.distributions is not None and spine.kind == "moments":
             return []
         if spine.kind == "everyone":
-            found = self.publish(node, known, self.backend.arrow(compiler.published(node, before)), spine.as_of)
+            found = self.publish(node, known, self.backend.arrow(published(compiler, node, before)), spine.as_of)
+            self._of_everyone.add(known)
         else:
             found = self.publish_apart(node, known)
         self.published[known] = [found]
         return [found]
+
+    def compared(self, node: Population, versions: Sequence[Distribution], spine: Spine) -> Compared:
+        """Register what an answer joins.
+
+        Where everybody was just published for the same instant, each value finds its own; floats, of which two of the
+        same value could be written otherwise, are placed between steps like the values of those who came later.
+        """
+        here = spine.kind == "everyone" and all(version.as_of == spine.as_of for version in versions)
+        of_each = here and node.x.kind != FLOAT and fingerprint(node, self.catalogue) in self._of_everyone
+        steps = self.registered("steps", step_rows(node, versions, of_each))
+        return Compared(steps, self.registered("groups", group_rows(versions)), of_each)
 
     def publish(self, node: Population, known: str, counted: pa.Table, as_of: datetime | None) -> Distribution:
         """Return the distribution of counted values."""
@@ -387,53 +410,7 @@ class Evaluator:
             cells.want(named)
         clock = Clock(self.catalogue.zone, self.snapshot.as_of, None, self._earliest)
         compiler = Compiler(cells, self.source, clock, self.snapshot.parameters, False)
-        return self.publish(node, known, self.backend.arrow(compiler.published(node, table)), self.snapshot.as_of)
-
-    def step_tables(self, node: Population, versions: Sequence[Distribution]) -> tuple[str, str]:
-        """Register what `Compiler.answer` joins: the steps, and the groups with their sizes."""
-        steps: list[tuple[np.ndarray, np.ndarray]] = []
-        groups: list[dict[str, object]] = []
-        needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
-        for version in versions:
-            for by_value, group in version.groups.items():
-                mean, deviation = (None if math.isnan(value) else value for value in (group.mean, group.deviation))
-                groups.append(
-                    {
-                        "version": version.as_of,
-                        "by_value": by_value or "",
-                        "size": group.size,
-                        "mean": mean,
-                        "deviation": deviation,
-                    }
-                )
-                if needs_step:
-                    steps.append(group.steps(node.function, node.n, node.best == "low"))
-        of_group = pa.array(np.repeat(np.arange(len(steps)), [len(values) for values, _ in steps]), pa.int64())
-        values, positions = (
-            [np.concatenate(part) for part in zip(*steps, strict=True)]
-            if steps
-            else [np.array([], _number_type(node)), np.array([], np.int64)]
-        )
-        step_table = pa.table(
-            {
-                "version": pa.array([group["version"] for group in groups], pa.timestamp("us")).take(of_group),
-                "by_value": pa.array([group["by_value"] for group in groups], pa.string()).take(of_group),
-                "value": pa.array(values),
-                "position": pa.array(positions, pa.int64()),
-            }
-        )
-        schema = pa.schema(
-            [
-                ("version", pa.timestamp("us")),
-                ("by_value", pa.string()),
-                ("size", pa.int64()),
-                ("mean", pa.float64()),
-                ("deviation", pa.float64()),
-            ]
-        )
-        return self.registered("steps", step_table), self.registered(
-            "groups", pa.Table.from_pylist(groups, schema=schema)
-        )
+        return self.publish(node, known, self.backend.arrow(published(compiler, node, table)), self.snapshot.as_of)
 
 
 def _number_type(node: Population) -> type[np.generic]:

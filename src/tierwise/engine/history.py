@@ -13,7 +13,7 @@ from sqlglot import exp
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.language.kinds import INSTANT
 from tierwise.engine.backends.duckdb.engine import DuckEngine
-from tierwise.engine.build import IDS
+from tierwise.engine.received import IDS
 from tierwise.engine.sql import cast, col, equals, literal, null, number, text
 from tierwise.lake import Entry, Lake
 
@@ -92,7 +92,10 @@ def membership_changes(
     now = _now(catalogue, results)
     before = _now(catalogue, held) if held else _before(lake, entry.at if entry.backfills else None)
     engine.register(IDS, ids)
-    engine.create("touched$", _touched(lake, entry.since_version), temporary=True)
+    # whose rows came matters only to what is declared as it was
+    as_before = {*catalogue.tierings, *catalogue.segments} - entry.definition_causes.keys()
+    arrived = _touched(lake, entry.since_version if as_before else lake.version)
+    engine.create("touched$", arrived, temporary=True)
     joined = exp.select(
         exp.Coalesce(this=col("customer_id", "n"), expressions=[col("customer_id", "b")]).as_("customer_id"),
         exp.Coalesce(this=col("kind", "n"), expressions=[col("kind", "b")]).as_("kind"),

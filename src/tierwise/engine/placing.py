@@ -15,9 +15,8 @@ from tierwise.engine.values import round9
 __all__ = ["place", "plain", "scaled", "spread"]
 
 
-def place(node: Population) -> exp.Expression:
-    """The answer from the position of the largest step below x (or at it)."""
-    position = exp.Coalesce(this=col("position", "p"), expressions=[number(0)])
+def place(node: Population, position: exp.Expression, size: exp.Expression) -> exp.Expression:
+    """The answer from the position of the largest step below x (or at it), and how many there are."""
     low = node.best == "low"
     if node.function == "ntile":
         assert node.n is not None
@@ -29,15 +28,13 @@ def place(node: Population) -> exp.Expression:
             exp.Paren(this=exp.Sub(this=number(1000), expression=position)) if low else exp.Paren(this=position)
         )
         return exp.Div(this=cast(thousandths, "DOUBLE"), expression=literal(1000.0, FLOAT), typed=False, safe=False)
-    better = exp.Paren(this=position if low else exp.Sub(this=col("size", "m"), expression=position))
+    better = exp.Paren(this=position if low else exp.Sub(this=size, expression=position))
     if node.function == "rank":
         return cast(exp.Add(this=better, expression=number(1)), "BIGINT")
     if node.n is not None:
         return exp.LT(this=better, expression=number(node.n))
     assert node.percent is not None
-    share = exp.Mul(
-        this=cast(number(node.percent), "DECIMAL(12, 6)"), expression=cast(col("size", "m"), "DECIMAL(18, 0)")
-    )
+    share = exp.Mul(this=cast(number(node.percent), "DECIMAL(12, 6)"), expression=cast(size.copy(), "DECIMAL(18, 0)"))
     return exp.LT(this=cast(exp.Mul(this=better, expression=number(100)), "DECIMAL(30, 6)"), expression=share)
 
 

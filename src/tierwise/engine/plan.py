@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlglot import exp
 
-from tierwise.definitions.language.kinds import BOOLEAN, INSTANT, Kind
+from tierwise.definitions.language.kinds import BOOLEAN, INSTANT
 from tierwise.definitions.language.typed import (
     Aggregate,
     AttributeOf,
@@ -33,77 +33,22 @@ from tierwise.engine.cells import Apart, Cells, Named, customer_reads, row_reads
 from tierwise.engine.chance import bucket_of
 from tierwise.engine.clock import Clock
 from tierwise.engine.emit import Emitter
+from tierwise.engine.joins import Joins, Source
 from tierwise.engine.membership import LogRows, history, membership_log
-from tierwise.engine.placing import place, plain, scaled, spread
-from tierwise.engine.ranked import own_pass
+from tierwise.engine.ranked import counted_beside, own_pass
 from tierwise.engine.rows import StreamRows, row_column, window_start
 from tierwise.engine.sequences import StepRows, sequence
 from tierwise.engine.sql import KEY, all_of, cast, col, equals, filtered, fn, literal, null, text, when
 
-__all__ = ["Compiler", "Joins", "Source"]
+__all__ = ["Compiler"]
 
 #: Windows of at most so many days share a pass; longer ones read all time.
 _BUCKETS: Final = (35, 100, 400)
+#: A pass over at least this part of the time of a longer one is done with it: reading rows twice would cost more.
+_WORTH_APART: Final = 0.3
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the compiler finds tables: names of the streams', the records', the lookups'; the files of the log.
-
-    `former` is the table that says which customers of the log are now part of others, "" where none are.
-    """
-
-    streams: Mapping[str, str]
-    records: str
-    lookups: Mapping[str, str]
-    memberships: tuple[str, ...] = ()
-    former: str = ""
-
-
-@dataclass
-class Joins:
-    """The joins that the expressions of one SELECT turned out to need: lookups, and rows that are part of a row."""
-
-    source: Source
-    found: list[tuple[str, exp.Expression, str]] = field(default_factory=list)
-    parts: dict[str, tuple[RelatedOf, exp.Select, exp.Expression]] = field(default_factory=dict)
-
-    def lookup(self, table: str, key: exp.Expression, column: str, kind: Kind) -> exp.Expression:
-        """Return a column of a lookup's row with this key."""
-        for name, known, alias in self.found:
-            if name == table and known == key:
-                return col(column, alias)
-        alias = f"l{len(self.found)}"
-        self.found.append((table, key, alias))
-        return col(column, alias)
-
-    def part(self, expr: RelatedOf, rows: exp.Select, key: exp.Expression) -> exp.Expression:
-        """Return the column that holds what an aggregate says of the rows that are part of a row."""
-        alias = next((known for known, (other, _, _) in self.parts.items() if other == expr), f"w{len(self.parts)}")
-        same = [equals(col(KEY, alias), key)]
-        same += [equals(col(name, alias), col(name, "r")) for name in ("key_space", expr.by)]
-        on = all_of(same)
-        assert on is not None
-        self.parts.setdefault(alias, (expr, rows, on))
-        return of_nothing(expr.rows, col("answer", alias), col(KEY, alias))
-
-    @property
-    def needed(self) -> bool:
-        """Whether there is something to join."""
-        return bool(self.found or self.parts)
-
-    def add_to(self, select: exp.Select) -> exp.Select:
-        """Join what was found to a SELECT."""
-        for alias, (_, rows, on) in self.parts.items():
-            select = select.join(rows.copy().subquery(alias, copy=False), on=on.copy(), join_type="left", copy=False)
-        for name, key, alias in self.found:
-            table = _table(self.source.lookups.get(name, name)).as_(alias, copy=False)
-            select = select.join(table, on=equals(col("key", alias), key), join_type="left", copy=False)
-        return select
-
-
-def _table(name: str) -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name, quoted=True))
+_Members = list[tuple[Aggregate, str]]
 
 
 class Compiler:
@@ -194,17 +139,22 @@ class Compiler:
     def passes(self, stage: int, before: str) -> list[tuple[exp.Select, list[str]]]:
         """Return (SELECT key, cells …; the cells) for each pass of a stage; `before` is the table it may join."""
         found: list[tuple[exp.Select, list[str]]] = []
-        groups: dict[tuple[str, int | None, bool], list[tuple[Aggregate, str]]] = {}
-        for expr, cell in self.cells.aggregates.items():
-            if self.cells.stage_of[cell] != stage:
-                continue
+        groups: dict[tuple[str, bool], dict[int | None, _Members]] = {}
+        here = {expr: cell for expr, cell in self.cells.aggregates.items() if self.cells.stage_of[cell] == stage}
+        beside = counted_beside(here)
+        for expr, cell in here.items():
             joined = self.spine_limits or any(True for _ in row_reads(expr))
+            if expr in beside:
+                continue
             if expr.function in INLINE and expr.latest is None:
-                groups.setdefault((expr.stream, self.bucket(expr.window), joined), []).append((expr, cell))
+                buckets = groups.setdefault((expr.stream, joined), {})
+                buckets.setdefault(self.bucket(expr.window), []).append((expr, cell))
             else:
-                found.append((self.own(expr, cell, before, joined), [cell]))
-        for (stream, bucket, joined), members in groups.items():
-            found.append((self.shared(stream, bucket, joined, members, before), [cell for _, cell in members]))
+                counts = [here[other] for other, top in beside.items() if top == expr]
+                found.append((self.own(expr, cell, before, joined, counts), [cell, *counts]))
+        for (stream, joined), buckets in groups.items():
+            for bucket, members in self.combined(stream, buckets).items():
+                found.append((self.shared(stream, bucket, joined, members, before), [cell for _, cell in members]))
         for aside, cell in self.cells.apart.items():
             if self.cells.stage_of[cell] == stage:
                 found.append((self.aside(aside, cell, before), [cell]))
@@ -219,6 +169,26 @@ class Compiler:
             return None
         days = (self.clock.fixed - start) / timedelta(days=1)
         return next((bucket for bucket in _BUCKETS if days <= bucket), None)
+
+    def combined(self, stream: str, buckets: Mapping[int | None, _Members]) -> dict[int | None, _Members]:
+        """Return the buckets of a stream's passes, those that read much of what a longer one reads put into it."""
+        oldest, as_of = self.source.oldest.get(stream), self.clock.fixed
+        if oldest is None or as_of is None:
+            return dict(buckets)
+        found: dict[int | None, _Members] = {}
+        carried: _Members = []
+        lengths = [*sorted(bucket for bucket in buckets if bucket is not None), *([None] if None in buckets else [])]
+        for bucket, longer in itertools.zip_longest(lengths, lengths[1:], fillvalue=-1):
+            carried = [*carried, *buckets[bucket]]
+            if longer == -1 or self.since(carried, oldest) < _WORTH_APART * self.since(buckets[longer], oldest):
+                found[bucket], carried = carried, []
+        return found
+
+    def since(self, members: _Members, oldest: datetime) -> timedelta:
+        """Return how much of the time before as_of a pass reads."""
+        assert self.clock.fixed is not None
+        starts = [window_start(expr.window, self.clock) or oldest for expr, _ in members]
+        return self.clock.fixed - max(oldest, min(starts))
 
     def rows(self, stream: str, joined: bool, joins: Joins, before: str) -> StreamRows:
         """Return how a pass writes the rows of a stream."""
@@ -256,8 +226,8 @@ class Compiler:
             )
         return joins.add_to(select).group_by(rows.key, copy=False)
 
-    def own(self, expr: Aggregate, cell: str, before: str, joined: bool) -> exp.Select:
-        """Return the pass of an aggregate that needs one of its own."""
+    def own(self, expr: Aggregate, cell: str, before: str, joined: bool, counts: Sequence[str] = ()) -> exp.Select:
+        """Return the pass of an aggregate that needs one of its own; `counts`: cells of how many values it has."""
         joins = Joins(self.source)
         rows = self.rows(expr.stream, joined, joins, before)
         base = self.from_stream(self.source.streams[expr.stream], joined, before)
@@ -266,9 +236,11 @@ class Compiler:
         probe = own_pass(expr, rows, base)
         if joins.needed:
             probe = own_pass(expr, rows, joins.add_to(base))
-        return exp.select(col(KEY), col("answer").as_(cell, quoted=True, copy=False), copy=False).from_(
-            probe.subquery("o", copy=False), copy=False
-        )
+        if counts:
+            probe = probe.select(exp.Count(this=exp.Star()).as_("values", copy=False), copy=False)
+        found = [("answer", cell), *(("values", count) for count in counts)]
+        answers = [col(column).as_(name, quoted=True, copy=False) for column, name in found]
+        return exp.select(col(KEY), *answers, copy=False).from_(probe.subquery("o", copy=False), copy=False)
 
     def aside(self, expr: Apart, cell: str, before: str) -> exp.Select:
         """Return the pass of what is neither an aggregate of one stream nor a population function."""
@@ -338,7 +310,7 @@ class Compiler:
         stage: int,
         before: str,
         passes: Sequence[tuple[exp.Select, list[str]]],
-        answers: Mapping[str, exp.Select],
+        answers: Mapping[str, exp.Expression],
         kept: Sequence[str] | None = None,
     ) -> exp.Select:
         """Return the SELECT of a stage's table: what was there, the passes' cells, population answers, named cells.
@@ -347,7 +319,7 @@ class Compiler:
             stage: which stage.
             before: the table of the stage before (the spine for the first).
             passes: (SELECT, its cells) of each pass.
-            answers: the SELECT of each population cell's answers, by cell.
+            answers: by population cell, the SELECT of its answers, or what it is in the columns that are there.
             kept: the columns the table is reduced to; all of them by default.
         """
         of_cell = {cell: expr for expr, cell in self.cells.aggregates.items()}
@@ -370,14 +342,12 @@ class Compiler:
                     value = exp.Coalesce(this=value, expressions=[exp.false()])
                 select = select.select(value.as_(cell, quoted=True, copy=False), copy=False)
         for index, (cell, answer) in enumerate(answers.items()):
-            alias = f"d{index}"
-            select = select.join(
-                answer.subquery(alias, copy=False),
-                on=equals(col(KEY, alias), col(KEY, "t")),
-                join_type="left",
-                copy=False,
-            )
-            found: exp.Expression = col("answer", alias)
+            found = answer
+            if isinstance(answer, exp.Select):
+                alias = f"d{index}"
+                same_key = equals(col(KEY, alias), col(KEY, "t"))
+                select = select.join(answer.subquery(alias, copy=False), on=same_key, join_type="left", copy=False)
+                found = col("answer", alias)
             if kind_of.get(cell) == BOOLEAN:  # who is compared with nobody is not among the best
                 found = exp.Coalesce(this=found, expressions=[exp.false()])
             select = select.select(found.as_(cell, quoted=True, copy=False), copy=False)
@@ -413,109 +383,3 @@ class Compiler:
         branches = [(emitter.condition(rule), text(tier)) for tier, rule in cell.rules if rule is not None]
         otherwise = next(text(tier) for tier, rule in cell.rules if rule is None)
         return when(branches, otherwise) if branches else otherwise
-
-    # -- groups and population functions ------------------------------------------------------------------------------
-
-    def grouped(self, node: GroupOf, table: str) -> exp.Select:
-        """Return ``SELECT key, x, by_value`` of a function over groups, over a stage's table."""
-        joins = Joins(self.source)
-        emitter = self.emitter("t", joins)
-        x = null() if node.x is None else emitter.stored(node.x)
-        select = exp.select(
-            col(KEY, "t").as_(KEY, quoted=True, copy=False),
-            x.as_("x", copy=False),
-            emitter.stored(node.by).as_("by_value", copy=False),
-            copy=False,
-        ).from_(exp.to_table(table).as_("t", copy=False), copy=False)
-        if self.clock.fixed is None:
-            select = select.select(col("as_of", "t").as_("as_of", copy=False), copy=False)
-        return joins.add_to(select)
-
-    def measured(self, node: Population, table: str) -> exp.Select:
-        """Return ``SELECT key, x, plain, by_value, inside`` of a population function over a stage's table."""
-        joins = Joins(self.source)
-        emitter = self.emitter("t", joins)
-        x = emitter.value(node.x)
-        inside = emitter.certain(node.among) if node.among is not None else exp.true()
-        by = cast(emitter.value(node.by), "VARCHAR") if node.by is not None else cast(null(), "VARCHAR")
-        select = exp.select(
-            col(KEY, "t").as_(KEY, quoted=True, copy=False),
-            scaled(x, node.x.kind).as_("x", copy=False),
-            plain(x.copy(), node.x.kind).as_("plain", copy=False),
-            by.as_("by_value", copy=False),
-            inside.as_("inside", copy=False),
-            copy=False,
-        ).from_(exp.to_table(table).as_("t", copy=False), copy=False)
-        if self.clock.fixed is None:
-            select = select.select(col("as_of", "t").as_("as_of", copy=False), copy=False)
-        return joins.add_to(select)
-
-    def published(self, node: Population, table: str) -> exp.Select:
-        """Return ``SELECT by_value, x, n`` : the distinct values of the population and how often each occurs."""
-        known = [exp.column("inside"), exp.Not(this=exp.Paren(this=exp.Is(this=col("x"), expression=null())))]
-        if node.by is not None:
-            known.append(exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value"), expression=null()))))
-        return (
-            exp.select(col("by_value"), col("x"), exp.Count(this=exp.Star()).as_("n", copy=False), copy=False)
-            .from_(self.measured(node, table).subquery("m", copy=False), copy=False)
-            .where(exp.and_(*known, copy=False), copy=False)
-            .group_by(col("by_value"), col("x"), copy=False)
-            .order_by(col("by_value"), col("x"), copy=False)
-        )
-
-    def answer(self, node: Population, table: str, steps: str, groups: str) -> exp.Select:
-        """Return ``SELECT key, answer``: each customer's x placed among the published steps.
-
-        Args:
-            node: the population function.
-            table: the stage's table.
-            steps: table (version, by_value, value, position), see `Distribution`.
-            groups: table (version, by_value, size, mean, deviation, lowest).
-        """
-        moments = self.clock.fixed is None
-        inner = exp.select(
-            "m.*", *(col(c, "g").as_(c, copy=False) for c in ("version", "size", "mean", "deviation")), copy=False
-        )
-        inner = inner.from_(self.measured(node, table).subquery("m", copy=False), copy=False)
-        same_group: exp.Expression = fn("coalesce", col("by_value", "m"), text(""))
-        same_group = equals(same_group, col("by_value", "g"))
-        if moments:
-            version = exp.GTE(this=col("as_of", "m"), expression=col("version", "g"))
-            inner = inner.join(
-                exp.to_table(groups).as_("g", copy=False),
-                on=exp.And(this=same_group, expression=version),
-                join_type="asof left",
-                copy=False,
-            )
-        else:
-            inner = inner.join(exp.to_table(groups).as_("g", copy=False), on=same_group, join_type="left", copy=False)
-        needs_step = node.function in ("ntile", "percent_rank", "rank", "in_top")
-        outer = exp.select(col(KEY, "m").as_(KEY, quoted=True, copy=False), copy=False)
-        value = place(node) if needs_step else spread(node)
-        met = [
-            col("inside", "m"),
-            exp.Not(this=exp.Paren(this=exp.Is(this=col("x", "m"), expression=null()))),
-            exp.Not(this=exp.Paren(this=exp.Is(this=col("size", "m"), expression=null()))),
-            *(
-                [exp.Not(this=exp.Paren(this=exp.Is(this=col("by_value", "m"), expression=null())))]
-                if node.by is not None
-                else []
-            ),
-        ]
-        usable = all_of(met)
-        assert usable is not None
-        outer = outer.select(when([(usable, value)]).as_("answer", copy=False), copy=False).from_(
-            inner.subquery("m", copy=False), copy=False
-        )
-        if needs_step:
-            ranked = node.function in ("rank", "in_top")
-            at_or_below = ranked if node.best == "high" else node.function == "percent_rank"
-            compare = exp.GTE if at_or_below else exp.GT
-            on = exp.and_(
-                equals(fn("coalesce", col("by_value", "m"), text("")), col("by_value", "p")),
-                equals(col("version", "m"), col("version", "p")),
-                compare(this=col("x", "m"), expression=col("value", "p")),
-                copy=False,
-            )
-            outer = outer.join(exp.to_table(steps).as_("p", copy=False), on=on, join_type="asof left", copy=False)
-        return outer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from tierwise.engine.sql import KEY, cast, col, equals, filtered, fn, literal, n
 from tierwise.engine.timed import time_average
 from tierwise.engine.values import round9
 
-__all__ = ["own_pass"]
+__all__ = ["counted_beside", "own_pass"]
 
 _STAR: Final = exp.Star()
 _US_PER_DAY: Final = 86_400_000_000.0
@@ -65,6 +65,28 @@ def own_pass(expr: Aggregate, rows: StreamRows, source: exp.Select) -> exp.Selec
             .where(exp.LTE(this=col("rn"), expression=number(expr.latest)), copy=False)
         )
     return _OWN[expr.function](expr, base, rows) if expr.function in _OWN else _limited(expr, base, rows)
+
+
+def counted_beside(aggregates: Iterable[Aggregate]) -> dict[Aggregate, Aggregate]:
+    """Return, of each ``distinct``, the ``top`` over the same rows in whose pass its values are counted.
+
+    That pass has one row for each value of a customer before it chooses, so it need not be done twice.
+    """
+    tops = {_rows_of(expr): expr for expr in aggregates if expr.function == "top" and _chooses_first(expr)}
+    return {
+        expr: tops[_rows_of(expr)]
+        for expr in aggregates
+        if expr.function == "distinct" and expr.latest is None and _rows_of(expr) in tops
+    }
+
+
+def _rows_of(expr: Aggregate) -> tuple[object, ...]:
+    return expr.stream, expr.column, expr.where, expr.window, expr.latest
+
+
+def _chooses_first(expr: Aggregate) -> bool:
+    """Whether only the best value is asked for, by a number."""
+    return (expr.n or 1) == 1 and (expr.by is None or expr.by.kind.is_number)
 
 
 def _row_number(partition: list[exp.Expression], order: list[exp.Expression]) -> exp.Expression:
@@ -137,7 +159,7 @@ def _top(expr: Aggregate, base: exp.Select, rows: StreamRows) -> exp.Select:
         .where(known(col("v")), copy=False)
         .group_by(col(KEY), col("v"), copy=False)
     )
-    if (expr.n or 1) == 1 and (expr.by is None or expr.by.kind.is_number):
+    if _chooses_first(expr):
         return _first_of(groups, wide=expr.by is not None and expr.by.kind == INTEGER)
     order: list[exp.Expression] = [
         exp.Ordered(this=col("m"), desc=True, nulls_first=False),

@@ -25,7 +25,7 @@ from tierwise.engine.crossing import Crossing
 from tierwise.engine.distributions import fingerprint, newest
 from tierwise.engine.due import changes_between
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
-from tierwise.engine.plan import Source
+from tierwise.engine.joins import Source
 from tierwise.engine.reading import reading_streams, streams_read
 from tierwise.engine.run import (
     Inputs,

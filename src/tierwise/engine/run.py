@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +17,6 @@ from tierwise.definitions.language.kinds import INSTANT
 from tierwise.definitions.streams import CUSTOMERS, ORDERS, REFUNDS, Stream
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.build import (
-    IDS,
     RECORDS,
     build_known_customers,
     build_lookup,
@@ -32,8 +31,10 @@ from tierwise.engine.by_hand import BY_HAND, contradictions
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.joins import Source
 from tierwise.engine.membership import FORMER
-from tierwise.engine.plan import Source
+from tierwise.engine.parts import parts_of, rows_in
+from tierwise.engine.received import IDS
 from tierwise.engine.remembering import STATE_COLUMNS
 from tierwise.engine.snapshot import Snapshot, Spine, everyone
 from tierwise.engine.sql import cast, col, literal, null, text
@@ -176,8 +177,11 @@ def _build(engine: DuckEngine, stream: Stream, inputs: Inputs, table: str) -> in
     if of_items is not None:
         return engine.create(table, placed(with_refunds(derived_orders(stream, "items", *of_items))))
     replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
-    sources = sources_of(inputs.catalogue, stream.name)
-    return build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, table, sources)
+    sources, threads = sources_of(inputs.catalogue, stream.name), engine.threads
+    # which version of a row is the newest shows only among all of them
+    rows = 0 if replaced else rows_in(inputs.lake, stream.name, inputs.lake_version)
+    parts = parts_of(rows, inputs.ids, threads)
+    return build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, table, sources, parts, threads)
 
 
 def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Standing) -> None:
@@ -205,12 +209,21 @@ def _has_replaced(lake: Lake, stream: str, version: int) -> bool:
 
 def latest_row(engine: DuckEngine, catalogue: Catalogue) -> datetime | None:
     """Return the time of the newest row of any stream, or None of no rows."""
-    found = []
+    return max(_extreme(engine, catalogue, exp.Max).values(), default=None)
+
+
+def _oldest(engine: DuckEngine, catalogue: Catalogue) -> dict[str, datetime]:
+    """Return the time of the oldest row of each stream that has one."""
+    return _extreme(engine, catalogue, exp.Min)
+
+
+def _extreme(engine: DuckEngine, catalogue: Catalogue, of: type[exp.Min] | type[exp.Max]) -> dict[str, datetime]:
+    found = {}
     for name in catalogue.streams:
-        newest = engine.rows(exp.select(exp.Max(this=col("time"))).from_(exp.to_table(stream_table(name))))[0][0]
-        if newest is not None:
-            found.append(newest)
-    return max(found, default=None)
+        (value,) = engine.rows(exp.select(of(this=col("time"))).from_(exp.to_table(stream_table(name))))[0]
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def evaluate_everyone(
@@ -232,7 +245,7 @@ def evaluate_everyone(
         some: (who, the tables of their rows), instead of everyone; the new tables are temporary then.
     """
     names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
-    spine, source = some or (everyone(snapshot.as_of), source_of(catalogue))
+    spine, source = some or (everyone(snapshot.as_of), replace(source_of(catalogue), oldest=_oldest(engine, catalogue)))
     evaluator = Evaluator(engine, catalogue, source, snapshot, progress)
     try:
         wanted = [named_cell(catalogue, name) for name in names]

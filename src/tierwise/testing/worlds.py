@@ -20,11 +20,12 @@ from tierwise.definitions.language.typed import Expr, Population, Value, walk_ty
 from tierwise.definitions.load import define
 from tierwise.definitions.streams import BUILT_IN, CUSTOMERS, Column
 from tierwise.engine.backends.duckdb.engine import DuckEngine
-from tierwise.engine.build import IDS, RECORDS, build_lookup, build_stream, source_of
+from tierwise.engine.build import RECORDS, build_lookup, build_stream, source_of
 from tierwise.engine.by_hand import SAID
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution, from_rows, to_rows
 from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Backend, Evaluator
+from tierwise.engine.received import IDS
 from tierwise.engine.snapshot import Snapshot, Spine, customers, everyone, moments
 from tierwise.errors import TierwiseError
 from tierwise.lake import Lake

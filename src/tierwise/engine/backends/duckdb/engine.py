@@ -63,6 +63,7 @@ class DuckEngine:
         if spill is not None:
             config["temp_directory"] = str(spill)
         self._config = config
+        self.threads = threads or allowed.threads
         self._begin(path, _connect(path, config))
 
     def _begin(self, path: Path | None, connection: duckdb.DuckDBPyConnection) -> None:
@@ -89,6 +90,7 @@ class DuckEngine:
     def cursor(self) -> DuckEngine:
         """Return another connection to the same tables, with temporary tables and functions of its own."""
         other = DuckEngine.__new__(DuckEngine)
+        other.threads = self.threads
         other._begin(self.path, self._connection.cursor())
         return other
 
@@ -168,6 +170,10 @@ class DuckEngine:
         """Make a temporary view of a SELECT: nothing is copied."""
         self.execute(_viewed(name, select))
         self._views.add(name)
+
+    def insert(self, name: str, select: exp.Expression) -> int:
+        """Add the rows of a SELECT to a table; return how many there were."""
+        return int(self._run(_written(exp.Insert(this=_table(name), expression=select)))[0][0])
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make a temporary table of Arrow rows."""

@@ -118,6 +118,15 @@ class SparkEngine:
         """Make a temporary view of a SELECT: nothing is kept."""
         self._keep(name, self._asked(select), True)
 
+    def insert(self, name: str, select: exp.Expression) -> int:
+        """Add the rows of a SELECT to a table; return how many there were."""
+        more = self._asked(select)
+        self._keep(name, self._frames[name].unionByName(more).persist(), name in self._temporary)
+        try:
+            return int(more.count())
+        except Exception as error:
+            raise _refused(error, self.sql_of(select)) from error
+
     def register(self, name: str, table: pa.Table) -> None:
         """Make a temporary table of Arrow rows."""
         self._keep(name, self._session.createDataFrame(table), True)
