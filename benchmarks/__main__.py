@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from benchmarks.compare import differing_cells
 from benchmarks.contenders import CONTENDERS
-from benchmarks.data import make_project
+from benchmarks.data import EVENTS, make_project
 from benchmarks.report import machine, section
 
 __all__ = ["main"]
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--events", type=int, default=EVENTS, help="how many a customer has on average")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="kept and used again; by default a temporary one")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     folder = asked.folder or Path(tempfile.mkdtemp()) / "project"
     if not (folder / "tierwise.yaml").is_file():
-        make_project(folder, asked.customers, asked.seed, _say)
+        make_project(folder, asked.customers, asked.seed, _say, asked.events)
     figures: dict[str, list[dict[str, Any]]] = {name: [] for name in asked.only}
     load = []
     for turn in range(asked.rounds):
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if figures.get(rival) and figures.get("evaluate")
     }
     figures.pop("frames", None)
-    report = section(asked.customers, figures, differences, load)
+    report = section(asked.customers, figures, differences, load, asked.events)
     sys.stdout.write(f"{machine()}\n\n{report}")
     if asked.out:
         with asked.out.open("a", encoding="utf-8") as out:

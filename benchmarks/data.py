@@ -44,7 +44,7 @@ _ARROW: Final = {
 _Columns = dict[str, Any]
 
 
-def make_project(folder: Path, customers: int, seed: int, said: Callable[[str], None]) -> None:
+def make_project(folder: Path, customers: int, seed: int, said: Callable[[str], None], events: int = EVENTS) -> None:
     """Write a project of so many customers, each with 50 events, 5 orders and 10 items on average, zipf-like.
 
     The lake is written as an import would leave it, without the detour through source files. The first customer is a
@@ -55,10 +55,11 @@ def make_project(folder: Path, customers: int, seed: int, said: Callable[[str], 
         customers: how many.
         seed: of everything random.
         said: called with what has been written.
+        events: how many a customer has on average.
     """
     shutil.copytree(Path(__file__).parent / "standard", folder)
     lake = Lake(folder / "lake")
-    for number, (stream, chunks) in enumerate(_streams(customers, seed).items(), start=1):
+    for number, (stream, chunks) in enumerate(_streams(customers, seed, events).items(), start=1):
         draft = lake.draft("generated") / f"{stream}.parquet"
         _write(draft, stream, number, chunks)
         said(f"{stream}: {draft.stat().st_size / 1e6:,.0f} MB")
@@ -75,14 +76,14 @@ def make_project(folder: Path, customers: int, seed: int, said: Callable[[str], 
     said(f"store: {customers:,} keys")
 
 
-def _streams(customers: int, seed: int) -> dict[str, Iterator[_Columns]]:
+def _streams(customers: int, seed: int, events: int) -> dict[str, Iterator[_Columns]]:
     return {
         "customers": _customers(customers, np.random.default_rng([seed, 0])),
         "products": _products(np.random.default_rng([seed, 1])),
         "orders": _orders(customers, np.random.default_rng([seed, 2])),
         "items": _items(customers, np.random.default_rng([seed, 2]), np.random.default_rng([seed, 3])),
         "refunds": _refunds(customers, np.random.default_rng([seed, 2]), np.random.default_rng([seed, 4])),
-        "events": _events(customers, np.random.default_rng([seed, 5])),
+        "events": _events(customers * events, customers, np.random.default_rng([seed, 5])),
     }
 
 
@@ -171,8 +172,7 @@ def _refunds(customers: int, orders: np.random.Generator, values: np.random.Gene
         }
 
 
-def _events(customers: int, random: np.random.Generator) -> Iterator[_Columns]:
-    total = customers * EVENTS
+def _events(total: int, customers: int, random: np.random.Generator) -> Iterator[_Columns]:
     types = tuple(name for name, share in _TYPES.items() for _ in range(share))
     for first, last in _parts(total):
         number, n = np.arange(first, last), last - first

@@ -34,7 +34,11 @@ def machine() -> str:
 
 
 def section(
-    customers: int, figures: _Figures, differences: Mapping[str, Mapping[str, int]], load: Sequence[float]
+    customers: int,
+    figures: _Figures,
+    differences: Mapping[str, Mapping[str, int]],
+    load: Sequence[float],
+    events: int = EVENTS,
 ) -> str:
     """Return the part of RESULTS.md about one size.
 
@@ -43,8 +47,9 @@ def section(
         figures: by contender, the figures of each round.
         differences: by rival, the columns in which its answers differ and in how many cells.
         load: the machine's load at each round.
+        events: how many a customer has on average.
     """
-    rows = customers * (EVENTS + ORDERS + ITEMS)
+    rows = customers * (events + ORDERS + ITEMS)
     base = {name: _median(runs, "seconds") for name, runs in figures.items()}
     lines = [
         f"## {customers:,} customers, {rows / 1e6:,.1f} million rows",
