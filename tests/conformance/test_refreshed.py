@@ -31,7 +31,7 @@ def _asked() -> Iterator[tuple[str, int]]:
             yield from ((world, start) for start in range(0, len(_truths(world)), TOGETHER))
 
 
-@pytest.mark.parametrize(("world", "start"), _asked())
+@pytest.mark.parametrize(("world", "start"), list(_asked()))
 def test_truth(world: str, start: int) -> None:
     truths = dict(list(_truths(world).items())[start : start + TOGETHER])
     case = replace(WORLDS[world][0], tags={f"x{index}": text for index, text in enumerate(truths)})
