@@ -58,7 +58,7 @@ def _tierwise(columns: Columns) -> dict[str, float]:
     alive = model.p_alive(columns["x"], columns["tx"], columns["T"])
     worth = spend.expected_spend(columns["x"], columns["mean"])
     answers = {"expected": expected.sum(), "alive": alive.mean(), "worth": (expected * worth).sum()}
-    return {**model.params_, **spend.params_, **answers, "ll": model.log_likelihood_}
+    return {**model.params_, **spend.params_, **answers}
 
 
 def _lifetimes(columns: Columns) -> dict[str, float]:
@@ -73,7 +73,7 @@ def _lifetimes(columns: Columns) -> dict[str, float]:
     alive = model.conditional_probability_alive(x, tx, T)
     worth = spend.conditional_expected_average_profit(x, mean)
     answers = {"expected": np.sum(expected), "alive": np.mean(alive), "worth": np.sum(expected * worth)}
-    return {**model.params_, **spend.params_, **answers, "ll": model.log_likelihood_}
+    return {**model.params_, **spend.params_, **answers}
 
 
 #: What is measured: name → what it does with the columns of customers.
@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, file = asked.one
         sys.stdout.write(json.dumps(_measured(CONTENDERS[name], Path(file))))
         return
-    lines = ["| customers | what | wall s | CPU s | peak GB | load | r, alpha, a, b | p, q, v | LL |"]
-    lines.append("|---|---|---|---|---|---|---|---|---|")
+    lines = ["| customers | what | wall s | CPU s | peak GB | load | r, alpha, a, b | p, q, v | purchases | value |"]
+    lines.append("|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for customers in asked.customers:
             path = Path(folder, f"{customers}.npz")
@@ -107,8 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found = json.loads(done.stdout)
                 purchases = ", ".join(f"{found[key]:.4f}" for key in ("r", "alpha", "a", "b"))
                 spend = ", ".join(f"{found[key]:.3f}" for key in ("p", "q", "v"))
+                answers = f"{found['expected']:,.1f} | {found['worth']:,.0f}"
                 figures = f"{found['wall']:.2f} | {found['cpu']:.2f} | {found['peak']:.2f} | {load:.1f}"
-                lines.append(f"| {customers:,} | {name} | {figures} | {purchases} | {spend} | {found['ll']:.2f} |")
+                lines.append(f"| {customers:,} | {name} | {figures} | {purchases} | {spend} | {answers} |")
             path.unlink()
     sys.stdout.write("\n".join(lines) + "\n")
 

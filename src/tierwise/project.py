@@ -34,13 +34,14 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.verbs.planning import Planning
     from tierwise.verbs.queueing import Queueing
     from tierwise.verbs.running import Running
+    from tierwise.verbs.valuing import Valuing
 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
-STAGES: Final = ("sources", "identity")
+STAGES: Final = ("sources", "identity", "value")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
-GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing")
+GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing")
 
 
 class Project:
@@ -132,6 +133,13 @@ class Project:
         from tierwise.verbs.past import History
 
         return History(self._past)
+
+    @cached_property
+    def value(self) -> Valuing:
+        """Return the verbs about what customers are worth."""
+        from tierwise.verbs.valuing import Valuing
+
+        return Valuing(self._opened)
 
     @cached_property
     def jobs(self) -> Queueing:

@@ -24,6 +24,7 @@ from tierwise.cli import (
     running,
     serving,
     storing,
+    valuing,
 )
 from tierwise.cli.context import CONTEXT, Context
 from tierwise.errors import TierwiseError
@@ -52,6 +53,7 @@ past.register(app)
 deciding.register(app)
 serving.register(app)
 identity.register(app)
+valuing.register(app)
 
 
 @app.callback()

@@ -12,6 +12,7 @@ Modules, in reading order:
 - `identifying` link, merge, split, why, report
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill
+- `valuing`  value: backtest
 - `erasing`  erase, finish: with the engine's file to themselves
 - `received` what was received and said, as known now or by an instant
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,7 +93,8 @@ class Origin:
     """One past instant: what was foretold from there, what came, and how the past rate alone would have done.
 
     `ratio` is expected / actual purchases; `coverage` the share of customers whose purchases lay in the model's own
-    intervals at 95 %; `total_low` and `total_high` that interval of the total.
+    intervals at 95 %; `total_low` and `total_high` that interval of the total. `gave_way` is why the preferred model
+    was not used, empty where it was.
     """
 
     cut: float
@@ -110,6 +111,7 @@ class Origin:
     coverage: float
     past_rate_ratio: float
     past_rate_mae: float
+    gave_way: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def backtest(
     h: float,
     rng: np.random.Generator,
     rungs: Sequence[str] = ("bg_nbd", "mbg_nbd", "nbd", "past_rate"),
+    at: Callable[[float], str] = "{:g}".format,
 ) -> Backtest:
     """Fit at past instants, foretell what came after each, and judge.
 
@@ -144,6 +147,7 @@ def backtest(
         h: How far ahead the model will be asked; each origin looks so far, or as far as the data go.
         rng: The source of chance.
         rungs: See `fit_ladder`.
+        at: How an instant is written in sentences.
 
     Raises:
         TooLittleData: At no past instant there is enough to fit, or nothing came after it.
@@ -172,7 +176,9 @@ def backtest(
     nominal = _TRIED[int(enough[0])] if enough.size else _TRIED[-1]
     miss = float(np.sqrt(np.mean(np.square(misses))))
     calibration = Calibration(_WANTED, nominal, miss, len(origins))
-    return Backtest(tuple(origins), calibration, tuple(_failures(origins)), tuple(_notes(purchases, origins, h)))
+    return Backtest(
+        tuple(origins), calibration, tuple(_failures(origins, at)), tuple(_notes(purchases, origins, h, at))
+    )
 
 
 def _origin(
@@ -209,30 +215,33 @@ def _origin(
         coverage=float(shares[_TRIED.index(_WANTED)]),
         past_rate_ratio=float(naive.sum()) / actual,
         past_rate_mae=float(np.abs(naive - came).mean()),
+        gave_way=ladder.rungs[0].reason,
     )
     return origin, shares, miss
 
 
-def _failures(origins: Sequence[Origin]) -> list[str]:
+def _failures(origins: Sequence[Origin], at: Callable[[float], str]) -> list[str]:
     """Return what speaks against the model, each as a sentence with its numbers."""
     found = []
     for origin in origins:
         if not _LEVEL[0] <= origin.ratio <= _LEVEL[1]:
             found.append(
-                f"from {origin.cut:g} it foretold {origin.ratio:.2f} times the purchases that came within {origin.h:g} "
-                f"({origin.expected:.0f} against {origin.actual:.0f})"
+                f"from {at(origin.cut)} it foretold {origin.ratio:.2f} times the purchases that came within "
+                f"{origin.h:g} ({origin.expected:.0f} against {origin.actual:.0f})"
             )
-        if origin.mae > origin.past_rate_mae:
+        if origin.model != "past_rate" and origin.mae > origin.past_rate_mae:
             found.append(
-                f"from {origin.cut:g} the past rate alone was nearer for single customers "
+                f"from {at(origin.cut)} the past rate alone was nearer for single customers "
                 f"(mean error {origin.past_rate_mae:.3f} against {origin.mae:.3f})"
             )
     return found
 
 
-def _notes(purchases: Purchases, origins: Sequence[Origin], h: float) -> list[str]:
-    """Return what asks for care: a check shorter than the question, customers whose past is cut off."""
-    found = []
+def _notes(purchases: Purchases, origins: Sequence[Origin], h: float, at: Callable[[float], str]) -> list[str]:
+    """Return what asks for care: a simpler model, a check shorter than the question, a past that is cut off."""
+    found = [
+        f"from {at(origin.cut)} {origin.model} is used: {origin.gave_way}" for origin in origins if origin.gave_way
+    ]
     longest = max(origin.h for origin in origins)
     if longest < h:
         found.append(f"the data allow a check over {longest:g} at most, {h:g} is asked: nothing is known beyond")

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import betaln, expit, gammaln, hyp2f1, psi, roots_jacobi
 
 from tierwise.value.btyd.columns import FloatArray, IntArray
-from tierwise.value.btyd.groups import Coded, Groups, coded
+from tierwise.value.btyd.groups import Coded, Groups, coded, weighted
 from tierwise.value.btyd.maximum import Likelihood
 from tierwise.value.btyd.model import Params
 from tierwise.value.btyd.purchases import PurchaseModel
@@ -195,15 +195,14 @@ class _Geometric(Likelihood):
         log_T, log_tx = np.log(each + self.T.values), np.log(each + self.tx.values)
         far, near = self._take(log_T, self.T), self._take(log_tx, self.tx)
         lead = odds[self.x.at] + shape * (far - near)
-        gone = expit(lead)
+        small = np.exp(-np.abs(lead))
+        gone = np.where(lead > 0, 1.0, small) / (1 + small)
         kept = 1 - gone
-        branch = np.maximum(lead, 0) + np.log1p(np.exp(-np.abs(lead))) - shape * far
-        value = (
-            w @ branch
-            + of_x @ (gammaln(r + ks) - gammaln(r) + betaln(a, after) - betaln(a, b))
-            + r * self._summed(np.log(each))
-        )
-        in_r = of_x @ (psi(r + ks) - psi(r)) + self._summed(np.log(each)) - w @ (kept * far + gone * near)
+        branch = np.maximum(lead, 0) + np.log1p(small) - shape * far
+        of_customers = self._summed(np.log(each))
+        value = weighted(w, branch) + r * of_customers
+        value += float(of_x @ (gammaln(r + ks) - gammaln(r) + betaln(a, after) - betaln(a, b)))
+        in_r = float(of_x @ (psi(r + ks) - psi(r))) + of_customers - weighted(w, kept * far + gone * near)
         pull = shape * (
             kept * self._take(1 / (each + self.T.values), self.T)
             + gone * self._take(1 / (each + self.tx.values), self.tx)
@@ -215,13 +214,13 @@ class _Geometric(Likelihood):
         in_a = of_x @ (shared + np.zeros_like(ks)) + gone_of_x.sum() / a
         chance = ks + self.chances > 0
         in_b = of_x @ (shared + psi(after) - psi(b)) - (gone_of_x[chance] / (after[chance] - 1)).sum()
-        gradient = [in_r * r, w @ in_alpha, in_a * a, in_b * b]
+        gradient = [in_r * r, weighted(w, in_alpha), in_a * a, in_b * b]
         if self.table is not None:
             gradient += (-(w * in_alpha) @ self.table).tolist()
-        return float(value), np.array(gradient, np.float64)
+        return value, np.array(gradient, np.float64)
 
     def _take(self, values: FloatArray, times: Coded) -> FloatArray:
         return values[times.at] if self.table is None else values
 
     def _summed(self, logs: FloatArray) -> float:
-        return float(logs * self.weight) if self.table is None else float(self.count @ logs)
+        return float(logs * self.weight) if self.table is None else weighted(self.count, logs)

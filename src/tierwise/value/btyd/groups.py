@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tierwise.value.btyd.columns import FloatArray, IntArray
 
-__all__ = ["Coded", "Groups", "coded", "grouped"]
+__all__ = ["Coded", "Groups", "coded", "grouped", "weighted"]
 
 #: Times usually lie on a grid: whole days, or days written in weeks. Steps per unit that are tried.
 _GRIDS: Final = (1, 7)
@@ -95,6 +95,19 @@ def grouped(columns: Sequence[FloatArray], weights: FloatArray | None = None) ->
         rest, at = np.divmod(rest, size)
         parts.append(Coded(found.values, at))
     return Groups(tuple(reversed(parts)), _counts(of_row, weights, seen.size), of_row)
+
+
+def weighted(weights: FloatArray, values: FloatArray) -> float:
+    """Return the sum of values, each times its weight.
+
+    Not ``weights @ values``: for long columns that wakes the threads of the linear algebra library, which wait for each
+    other longer than the sum takes, and on a busy machine four times as long.
+
+    Example:
+        >>> weighted(np.array([2.0, 1.0]), np.array([10.0, 5.0]))
+        25.0
+    """
+    return float(np.einsum("i,i->", weights, values))
 
 
 def _by_sorting_rows(codes: Sequence[Coded], weights: FloatArray | None) -> Groups:

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from tierwise.value.btyd.columns import FloatArray
 
@@ -66,6 +67,13 @@ def maximise(likelihood: Likelihood, starts: Sequence[FloatArray], bounds: Float
         starts: Unconstrained parameters, the most plausible first.
         bounds: The largest absolute value of each parameter.
     """
+    # The optimiser's matrices have ten rows; threads of the linear algebra library would only wait for each other, on a
+    # busy machine longer than the whole fit takes.
+    with threadpool_limits(1, user_api="blas"):
+        return _maximised(likelihood, starts, bounds)
+
+
+def _maximised(likelihood: Likelihood, starts: Sequence[FloatArray], bounds: FloatArray) -> Optimum:
     counter = _Counter(likelihood)
     step = max(1, likelihood.groups // _THIN)
     few = likelihood.thinned(step) if step > 1 else likelihood
@@ -102,7 +110,7 @@ def _search(
     objective: _Counter, start: FloatArray, bounds: FloatArray, scale: FloatArray | None = None
 ) -> tuple[FloatArray, float]:
     """Return where the search ends and the mean log-likelihood there."""
-    options = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-8, "maxcor": 20}
+    options = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-8, "maxcor": 10}
     if scale is None:
         box = np.stack([-bounds, bounds], axis=1)
         found = minimize(objective.at, start, jac=True, method="L-BFGS-B", bounds=box, options=options)

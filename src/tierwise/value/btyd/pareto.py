@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import exprel, gammaln, psi
 
 from tierwise.value.btyd.columns import FloatArray, IntArray
-from tierwise.value.btyd.groups import Groups
+from tierwise.value.btyd.groups import Groups, weighted
 from tierwise.value.btyd.maximum import Likelihood
 from tierwise.value.btyd.model import Params
 from tierwise.value.btyd.purchases import PurchaseModel
@@ -265,8 +265,8 @@ class _Nbd(Likelihood):
         r, alpha = np.exp(theta[:2])
         each, w, shape = alpha * np.exp(-(self.table @ theta[2:])), self.count, r + self.x
         far = np.log(each + self.T)
-        value = w @ (gammaln(shape) - gammaln(r) + r * np.log(each) - shape * far)
-        in_r = w @ (psi(shape) - psi(r) + np.log(each) - far)
+        value = weighted(w, gammaln(shape) - gammaln(r) + r * np.log(each) - shape * far)
+        in_r = weighted(w, psi(shape) - psi(r) + np.log(each) - far)
         in_alpha = r - each * shape / (each + self.T)
-        gradient = [in_r * r, w @ in_alpha, *(-(w * in_alpha) @ self.table)]
-        return float(value), np.array(gradient, np.float64)
+        gradient = [in_r * r, weighted(w, in_alpha), *(-(w * in_alpha) @ self.table)]
+        return value, np.array(gradient, np.float64)

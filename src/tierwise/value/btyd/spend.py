@@ -14,7 +14,7 @@ from scipy.special import gammaln, psi
 
 from tierwise.errors import BadRequest
 from tierwise.value.btyd.columns import FloatArray, checked_amounts, checked_weights, column
-from tierwise.value.btyd.groups import Coded, coded
+from tierwise.value.btyd.groups import Coded, coded, weighted
 from tierwise.value.btyd.maximum import Likelihood
 from tierwise.value.btyd.model import Model, Params
 
@@ -146,15 +146,12 @@ class _Spend(Likelihood):
         spent = x * self.mean
         ends = v + spent
         far = np.log(ends)
-        logs = w * x * np.log(spent)
-        value = (
-            of_x @ (gammaln(p * ks + q) - gammaln(p * ks))
-            + total * (q * np.log(v) - gammaln(q))
-            + p * logs.sum()
-            - w @ np.log(self.mean)
-            - w @ ((p * x + q) * far)
-        )
-        in_p = of_x @ (ks * (psi(p * ks + q) - psi(p * ks))) + logs.sum() - (w * x) @ far
-        in_q = of_x @ psi(p * ks + q) + total * (np.log(v) - psi(q)) - w @ far
-        in_v = total * q / v - w @ ((p * x + q) / ends)
+        logs = weighted(w * x, np.log(spent))
+        pulled = weighted(w * x, far)
+        plain = weighted(w, far)
+        value = float(of_x @ (gammaln(p * ks + q) - gammaln(p * ks))) + total * float(q * np.log(v) - gammaln(q))
+        value += p * logs - weighted(w, np.log(self.mean)) - p * pulled - q * plain
+        in_p = float(of_x @ (ks * (psi(p * ks + q) - psi(p * ks)))) + logs - pulled
+        in_q = float(of_x @ psi(p * ks + q)) + total * float(np.log(v) - psi(q)) - plain
+        in_v = total * q / v - weighted(w, (p * x + q) / ends)
         return float(value), np.array([in_p * p, in_q * q, in_v * v], np.float64)
