@@ -33,7 +33,9 @@ class Erasing:
                 for receipt in finished:
                     if receipt["erasure_id"] == asked.erasure_id:
                         return receipt
-                if asked.state == "done" and opened.request is not None and opened.request.again:
+                again = opened.request is not None and opened.request.again
+                if asked.state == "done" and (again or asked.erasure_id in opened.rooms.untold):
+                    opened.rooms.untold.discard(asked.erasure_id)
                     return receipt_of(asked)
             customer_id = find_customer(opened.store, key, opened.definitions.key_spaces)
             return erase(premises, opened.engine, customer_id, opened.actor, now)
@@ -44,7 +46,9 @@ class Erasing:
     def finish(self, waiting: Callable[[str], None] | None = None, wait: bool = True) -> list[dict[str, Any]]:
         """Finish the erasures that a killed process left; return their receipts."""
         try:
-            return finish_pending(self._premises, self.opened.engine, self.opened.clock())
+            finished = finish_pending(self._premises, self.opened.engine, self.opened.clock())
+            self.opened.rooms.untold |= {receipt["erasure_id"] for receipt in finished}
+            return finished
         finally:
             self.opened.rooms.forget()
 

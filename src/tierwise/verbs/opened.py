@@ -36,6 +36,8 @@ class Rooms:
         self._store: Store | None = None
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Hashable, Any]] = {}
+        #: Erasures of a process that died, finished for nobody: who asks again is told how they ended.
+        self.untold: set[int] = set()
 
     @cached_property
     def known_keys(self) -> KnownKeys:
