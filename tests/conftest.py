@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers import PostgresServer, binaries, fresh_database
+from tests.spark_cluster import spark_cluster
+from tierwise.engine.backends.spark.gateway import java
 
 os.environ.setdefault("NO_COLOR", "1")
 os.environ["COLUMNS"] = "120"
@@ -25,11 +27,18 @@ def _real_data() -> Path | None:
     return Path(folder) if folder and Path(folder).is_dir() else None
 
 
+def _without_spark() -> str:
+    """Why there is no Spark here; "" where there is."""
+    if not importlib.util.find_spec("pyspark"):
+        return "pyspark is not installed (extra `spark`)"
+    return "" if java() else "no Java: install it (openjdk-17-jre-headless)"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this machine cannot run."""
     reasons = {
         "real": "" if _real_data() else "no public data sets: set TIERWISE_DATA to their folder",
-        "spark": "" if importlib.util.find_spec("pyspark") else "pyspark is not installed (extra `spark`)",
+        "spark": _without_spark(),
         "postgres": ""
         if os.environ.get("TIERWISE_POSTGRES") or binaries()
         else "no PostgreSQL: install it (postgresql), or set TIERWISE_POSTGRES to the URL of a server",
@@ -58,6 +67,13 @@ def postgres_server() -> Iterator[str]:
         return
     with _own_postgres() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def spark_master() -> Iterator[str]:
+    """The address of a Spark cluster of this session's own: a master and two workers."""
+    with spark_cluster() as master:
+        yield master
 
 
 @pytest.fixture

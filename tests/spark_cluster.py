@@ -17,8 +17,12 @@ from typing import Final
 __all__ = ["QUICK", "spark_cluster"]
 
 _START_SECONDS: Final = 90.0
+#: Java that is at work for a minute: it compiles quickly instead of well, and keeps to one processor.
+_SHORT_LIVED: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 #: Small data needs no compiled stages: to compile each of a thousand small plans takes longer than to run it.
 QUICK: Final = {
+    "spark.driver.extraJavaOptions": _SHORT_LIVED,
+    "spark.executor.extraJavaOptions": _SHORT_LIVED,
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -59,6 +63,7 @@ def spark_cluster(workers: int = 2) -> Iterator[str]:
             "SPARK_NO_DAEMONIZE": "1",
             "SPARK_WORKER_DIR": folder,
             "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_JAVA_OPTS": _SHORT_LIVED,
         }
 
         def start(*command: str) -> None:

@@ -73,6 +73,7 @@ PROBLEM_CODES: dict[str, str] = {
     "programme": "A tiering that remembers is declared in a way that has no meaning.",
     "not-yet": "The language has this, this version does not.",
     "source": "A source cannot be read as declared.",
+    "engine": "The engine of this project cannot do this; another one can.",
 }
 
 

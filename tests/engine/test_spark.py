@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 from sqlglot import exp
 
 from tierwise.engine.backends.spark.dialect import for_spark
+from tierwise.engine.backends.spark.files import url_of
 from tierwise.engine.backends.spark.session import open_session
 from tierwise.engine.sql import cast, col, filtered, fn, number, text, try_cast
 from tierwise.errors import EngineRefused
@@ -31,6 +34,12 @@ SAID = {
     "hexadecimal digits": (fn("concat", text("0x"), col("h")), "CONV(`h`, 16, 10)"),
     "the whole text matches": (fn("regexp_full_match", col("t"), text("a|b")), "`t` RLIKE '\\\\A(?:a|b)\\\\z'"),
     "one of one": (fn("least", col("a")), "`a`"),
+    "a row for each of a list": (fn("unnest", col("l")), "EXPLODE(`l`)"),
+    "an instant in no zone": (
+        fn("epoch_us", col("t")),
+        "CAST((CAST(CAST((`t` - CAST('1970-01-01 00:00:00' AS TIMESTAMP_NTZ)) AS INTERVAL SECOND) AS DECIMAL(20, 6))"
+        " * 1000000) AS BIGINT)",
+    ),
 }
 
 
@@ -79,3 +88,33 @@ def test_a_master_that_is_not_there_is_told_at_once() -> None:
         port = probe.getsockname()[1]
     with pytest.raises(EngineRefused, match="no Spark master answers"):
         open_session(f"spark://127.0.0.1:{port}", {})
+
+
+@pytest.mark.spark
+def test_spark_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(EngineRefused, match="Spark is not installed") as refused:
+        open_session("local[1]", {})
+    assert "tierwise[spark]" in refused.value.hint
+
+
+@pytest.mark.spark
+def test_java_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(EngineRefused, match="Java is not installed") as refused:
+        open_session("local[1]", {})
+    assert "JAVA_HOME" in refused.value.hint
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.xdist_group("spark")
+def test_java_that_does_not_start_says_why() -> None:
+    with pytest.raises(EngineRefused, match=r"Java process did not start: .*heap"):
+        open_session("local[1]", {"spark.driver.memory": "1k"})
+
+
+def test_files_are_called_by_the_clusters_name_for_them(tmp_path: Path) -> None:
+    here = tmp_path / "brand"
+    assert url_of(here / "lake" / "a b.parquet", {here: "/mnt/brand"}) == "file:///mnt/brand/lake/a b.parquet"
+    assert url_of(tmp_path / "店铺", {here: "/mnt/brand"}) == f"file://{tmp_path}/店铺"

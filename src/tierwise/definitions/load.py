@@ -69,7 +69,7 @@ class Definitions:
     def written(self) -> dict[str, Any]:
         """Return what is declared as JSON holds it, but what changes no answer (see `tierwise.definitions.written`)."""
         settings = self.settings.model_dump(
-            mode="json", by_alias=True, exclude_defaults=True, exclude={"schedules", "jobs_kept", "value"}
+            mode="json", by_alias=True, exclude_defaults=True, exclude={"engine", "schedules", "jobs_kept", "value"}
         )
         whole: dict[str, Any] = {"settings": settings}
         for section in ("sources", *_SECTIONS):

@@ -18,6 +18,7 @@ from tierwise.definitions.schedules import JOB_KINDS, cron_problem
 
 __all__ = [
     "OTHERWISE",
+    "EngineForm",
     "Expression",
     "Form",
     "Keep",
@@ -249,6 +250,47 @@ def _known_types(types: Mapping[str, str]) -> Mapping[str, str]:
     return types
 
 
+def _text(value: object) -> object:
+    """A setting of Spark is a text; a number or a boolean in YAML is written as one."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+class EngineForm(Form):
+    """Where the answers are computed: on this machine (``duckdb``), or on a Spark cluster.
+
+    `master` is the cluster's address, `folder` what the project's folder is called by the cluster's machines (a path or
+    a URL that Hadoop knows; by default as here), `conf` further settings of Spark by their own names.
+
+    Example:
+        >>> EngineForm.model_validate({"kind": "spark", "master": "spark://host:7077"}).master
+        'spark://host:7077'
+    """
+
+    kind: Literal["duckdb", "spark"] = "duckdb"
+    master: str = ""
+    folder: str = ""
+    conf: Mapping[str, Annotated[str, BeforeValidator(_text)]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.kind == "spark" and not re.match(r"spark://.|local(\[|$)|yarn$|k8s://.", self.master):
+            ways = "spark://host:7077, yarn, k8s://https://host:443 or local[2]"
+            raise ValueError(f"engine: a Spark engine needs `master:`, the cluster's address: {ways}")
+        if self.kind == "duckdb" and (self.master or self.folder or self.conf):
+            raise ValueError("engine: `master`, `folder` and `conf` are Spark's; write `kind: spark` with them")
+        for name in self.conf:
+            if not name.startswith("spark."):
+                raise ValueError(f"engine: `{name}` is no setting of Spark; they begin with `spark.`")
+        return self
+
+
 class Settings(Form):
     """``tierwise.yaml``: what holds for the whole project.
 
@@ -262,7 +304,7 @@ class Settings(Form):
     timezone: str = "Asia/Shanghai"
     currency: str = "CNY"
     locale: Literal["zh-CN", "en"] = "zh-CN"
-    engine: Literal["duckdb"] = "duckdb"
+    engine: EngineForm = EngineForm()
     store: str = "store/tierwise.db"
     as_of: str = "now"
     earliest: str = "2000-01-01"

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.by_hand import BY_HAND
+from tierwise.engine.cluster import Cluster
 from tierwise.engine.history import LogEntry, closing_changes, membership_changes
-from tierwise.engine.run import Inputs, Progress, build_tables, evaluate_everyone
+from tierwise.engine.run import Inputs, Progress, build_tables, evaluate_everyone, keep_former
 from tierwise.engine.snapshot import Snapshot
 from tierwise.engine.standing import PROGRAMMES
 from tierwise.errors import BadRequest
@@ -41,6 +43,7 @@ class Backfill:
         snapshot_at: gives the snapshot of an instant.
         step: called with (name of a finished step, what to note of it).
         progress: called with (what is being done, steps done, steps in all).
+        cluster: where the rows are read and everyone is evaluated, when that is not the engine itself.
     """
 
     engine: DuckEngine
@@ -50,6 +53,7 @@ class Backfill:
     snapshot_at: Callable[[datetime], Snapshot]
     step: Callable[[str, dict[str, Any]], None]
     progress: Progress
+    cluster: Cluster | None = None
 
     def run(self, instants: Sequence[datetime]) -> dict[str, Any]:
         """Write the history of the instants, ascending; return the report.
@@ -62,7 +66,9 @@ class Backfill:
         lake = self.inputs.lake
         first, done = first_recorded(lake), self.filled()
         self.refuse(instants, first, done)
-        build_tables(self.engine, self.inputs, self.progress)
+        (self.cluster.build if self.cluster else partial(build_tables, self.engine))(self.inputs, self.progress)
+        if self.cluster:
+            keep_former(self.engine, self.inputs)
         dates = []
         for number, at in enumerate(instants):
             self.progress(f"backfill {at:%Y-%m-%d}", number, len(instants))
@@ -101,7 +107,8 @@ class Backfill:
     def fill(self, at: datetime) -> int:
         """Evaluate everyone at one instant and append who is another than at the one before."""
         catalogue = self.inputs.catalogue
-        evaluate_everyone(self.engine, catalogue, self.snapshot_at(at), _RESULTS, self.progress)
+        evaluate = self.cluster.evaluate_everyone if self.cluster else evaluate_everyone
+        evaluate(self.engine, catalogue, self.snapshot_at(at), _RESULTS, self.progress)
         try:
             log = membership_changes(
                 self.engine, catalogue, _RESULTS, self.inputs.lake, self.entry(at), self.inputs.ids

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import UnionType
 from typing import Any
 
@@ -17,12 +18,14 @@ from tierwise.definitions.language.typed import Expr, GroupOf, Population, walk_
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.by_hand import BY_HAND, moved_by_hand
 from tierwise.engine.cells import Cells
+from tierwise.engine.cluster import Cluster
 from tierwise.engine.distributions import Distribution, to_rows
+from tierwise.engine.evaluate import Backend
 from tierwise.engine.history import LogEntry, membership_changes
 from tierwise.engine.results import segment_sizes, tier_sizes
-from tierwise.engine.run import Inputs, build_tables, evaluate_everyone, put_in_place
+from tierwise.engine.run import Inputs, build_tables, evaluate_everyone, keep_former, put_in_place
 from tierwise.engine.snapshot import Snapshot
-from tierwise.engine.sql import col
+from tierwise.engine.sql import col, equals, null
 from tierwise.engine.standing import RESULTS, Standing, last_run, recorded_declaration
 
 __all__ = ["Completion", "Stopwatch", "definition_causes"]
@@ -50,6 +53,7 @@ class Completion:
         step: called with (name of a finished step, its seconds).
         progress: called with (what is being done, steps done, steps in all).
         records: whether who moved is recorded; not when the answers are of what was known at another time.
+        cluster: where the rows are read and everyone is evaluated, when that is not the engine itself.
     """
 
     engine: DuckEngine
@@ -59,6 +63,7 @@ class Completion:
     step: Callable[[str, float], None]
     progress: Callable[[str, int, int], None]
     records: bool = True
+    cluster: Cluster | None = None
 
     def run(self, as_of: Callable[[], datetime], snapshot_at: Callable[[datetime], Snapshot]) -> dict[str, Any]:
         """Build, evaluate, record; return the report.
@@ -69,17 +74,23 @@ class Completion:
         """
         catalogue, engine, lake = self.inputs.catalogue, self.engine, self.inputs.lake
         clock = Stopwatch(self.step)
-        built = build_tables(engine, self.inputs, self.progress)
+        built = (self.cluster.build if self.cluster else partial(build_tables, engine))(self.inputs, self.progress)
+        if self.cluster:
+            keep_former(engine, self.inputs)
         clock.lap("build")
         instant = as_of()
         snapshot = snapshot_at(instant)
-        distributions = evaluate_everyone(engine, catalogue, snapshot, f"{RESULTS}$new", self.progress)
+        evaluate = self.cluster.evaluate_everyone if self.cluster else evaluate_everyone
+        distributions = evaluate(engine, catalogue, snapshot, f"{RESULTS}$new", self.progress)
+        if self.cluster:
+            self.cluster.bring_customers(engine)
         clock.lap("evaluate")
         newest = max((entry.about["at"] for entry in lake.entries("memberships")), default="")
         is_current = self.records and instant.isoformat() >= newest
         written, causes = self.record(snapshot, distributions) if is_current else (0, {})
         without = self.refunds_without_order()
-        put_in_place(engine, self.inputs, f"{RESULTS}$new", self.standing(snapshot, without))
+        standing = self.standing(snapshot, without)
+        put_in_place(engine, self.inputs, f"{RESULTS}$new", standing, self.cluster is not None)
         clock.lap("record")
         return {
             **self.report(snapshot),
@@ -198,11 +209,15 @@ class Completion:
 
     def refunds_without_order(self) -> int:
         """Count the refunds that change no order, because they name none that is known."""
-        orders = exp.select(col("order_id"), col("key_space")).from_("orders")
-        known = exp.In(this=exp.Tuple(expressions=[col("order_id"), col("key_space")]), query=orders.subquery())
-        nameless = exp.Is(this=col("order_id"), expression=exp.Null())
-        unknown = exp.Or(this=nameless, expression=exp.Not(this=known))
-        return int(self.engine.rows(exp.select(exp.Count(this=exp.Star())).from_("refunds").where(unknown))[0][0])
+        keys = ("order_id", "key_space")
+        orders = exp.select(*(col(name) for name in keys)).distinct().from_("orders").subquery("o")
+        same = exp.and_(*(equals(col(name, "r"), col(name, "o")) for name in keys))
+        counted = exp.select(exp.Count(this=exp.Star()).as_("n")).from_(exp.to_table("refunds").as_("r"))
+        unknown = counted.join(orders, on=same, join_type="left").where(
+            exp.Is(this=col("order_id", "o"), expression=null())
+        )
+        backend: Backend = self.cluster.engine if self.cluster else self.engine
+        return int(backend.arrow(unknown)["n"][0].as_py())
 
 
 class Stopwatch:

@@ -13,13 +13,13 @@ from tierwise.definitions.language.nodes import Node, Op
 from tierwise.definitions.language.printer import print_tree
 from tierwise.definitions.language.sentences import sentence
 from tierwise.definitions.language.typed import Apply, Expr
-from tierwise.engine.cells import Named
+from tierwise.engine.cells import Cells, Named
 from tierwise.engine.evaluate import Evaluator
 from tierwise.engine.labels import labels_of
 from tierwise.engine.snapshot import everyone
 from tierwise.engine.sql import all_of, col, filtered
 
-__all__ = ["estimate"]
+__all__ = ["estimate", "reads_rows"]
 
 
 def estimate(
@@ -74,6 +74,18 @@ def estimate(
         "snapshot_id": evaluator.snapshot.id,
         "waterfall": waterfall,
     }
+
+
+def reads_rows(catalogue: Catalogue, text: str, known: Mapping[str, Kind]) -> bool:
+    """Return whether a condition reads more than names that a table of results holds.
+
+    Raises:
+        DefinitionsInvalid: when the condition cannot be parsed or checked, or is none.
+    """
+    cells = Cells(catalogue, available=known)
+    cells.want(Named("x$", BOOLEAN, catalogue.expression(text, BOOLEAN)[1]))
+    read = cells.aggregates, cells.attributes, cells.apart, cells.populations, cells.groups, cells.remembered
+    return any(read)
 
 
 def _conjuncts(node: Node, expr: Expr) -> tuple[tuple[Node, ...], tuple[Expr, ...]]:

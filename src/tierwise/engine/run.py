@@ -30,7 +30,7 @@ from tierwise.engine.build import (
 from tierwise.engine.by_hand import BY_HAND, contradictions
 from tierwise.engine.cells import named_cell
 from tierwise.engine.distributions import Distribution
-from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Evaluator
+from tierwise.engine.evaluate import KNOWN_CUSTOMERS, Backend, Evaluator
 from tierwise.engine.joins import Source
 from tierwise.engine.membership import FORMER
 from tierwise.engine.parts import parts_of, rows_in
@@ -44,12 +44,16 @@ from tierwise.lake import Lake
 __all__ = [
     "Inputs",
     "Progress",
+    "build_one",
     "build_tables",
     "derived",
     "evaluate_everyone",
     "in_order",
+    "keep_answers",
+    "keep_former",
     "latest_row",
     "note_state",
+    "published_now",
     "put_in_place",
     "sources_of",
     "stale_streams",
@@ -151,7 +155,7 @@ def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict
         if new in there and state.get(new) == digest:
             built[stream.name] = engine.count(new)
         else:
-            built[stream.name] = _build(engine, stream, inputs, new)
+            built[stream.name] = build_one(engine, stream, inputs, new)
             state[new] = digest
             engine.create(f"{STATE}$new", state_rows(state))
             engine.swap({STATE: f"{STATE}$new"})
@@ -164,40 +168,67 @@ def build_tables(engine: DuckEngine, inputs: Inputs, progress: Progress) -> dict
     build_known_customers(engine, streams, True, registered, f"{KNOWN_CUSTOMERS}$new")
     engine.stand_in(KNOWN_CUSTOMERS, f"{KNOWN_CUSTOMERS}$new")
     engine.drop(IDS)
+    keep_former(engine, inputs)
+    return built
+
+
+def keep_former(engine: DuckEngine, inputs: Inputs) -> None:
+    """Make the new table of the customers who have become part of others, when somebody has."""
     if inputs.former is not None:
         engine.register(f"{FORMER}$given", inputs.former)
         engine.create(f"{FORMER}$new", exp.select("*").from_(_t(f"{FORMER}$given")))
         engine.drop(f"{FORMER}$given")
         engine.stand_in(FORMER, f"{FORMER}$new")
-    return built
 
 
-def _build(engine: DuckEngine, stream: Stream, inputs: Inputs, table: str) -> int:
+def build_one(backend: Backend, stream: Stream, inputs: Inputs, table: str) -> int:
+    """Make the table of one stream, `IDS` registered and what it reads built; return how many rows it has."""
     of_items = derived(inputs.catalogue) if stream.name == ORDERS.name else None
     if of_items is not None:
-        return engine.create(table, placed(with_refunds(derived_orders(stream, "items", *of_items))))
+        return backend.create(table, placed(with_refunds(derived_orders(stream, "items", *of_items))))
     replaced = _has_replaced(inputs.lake, stream.name, inputs.lake_version)
-    sources, threads = sources_of(inputs.catalogue, stream.name), engine.threads
+    sources = sources_of(inputs.catalogue, stream.name)
+    if not isinstance(backend, DuckEngine):
+        return build_stream(backend, stream, inputs.lake, inputs.lake_version, replaced, table, sources)
     # which version of a row is the newest shows only among all of them
     rows = 0 if replaced else rows_in(inputs.lake, stream.name, inputs.lake_version)
-    parts = parts_of(rows, inputs.ids, threads)
-    return build_stream(engine, stream, inputs.lake, inputs.lake_version, replaced, table, sources, parts, threads)
+    parts, threads = parts_of(rows, inputs.ids, backend.threads), backend.threads
+    return build_stream(backend, stream, inputs.lake, inputs.lake_version, replaced, table, sources, parts, threads)
 
 
-def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Standing) -> None:
-    """Put the new tables, the new results and what they depend on in the place of the old ones, all at once."""
-    note_state(engine, inputs, standing)
+def put_in_place(engine: DuckEngine, inputs: Inputs, results: str, standing: Standing, elsewhere: bool = False) -> None:
+    """Put the new tables, the new results and what they depend on in the place of the old ones, all at once.
+
+    Args:
+        engine: where the tables are.
+        inputs: what they were built from.
+        results: the new table of answers.
+        standing: what the results depend on.
+        elsewhere: whether the rows were read elsewhere; those that are here then go, as nobody keeps them up.
+    """
+    note_state(engine, inputs, standing, elsewhere=elsewhere)
     beside = {name: f"{name}$new" for name in (PROGRAMMES, BY_HAND, STATE)}
     engine.settle({RESULTS: results, **beside})
+    rows = {stream_table(stream.name) for stream in in_order(inputs.catalogue)} if elsewhere else set()
     for name in engine.tables():  # what a run that died had begun and nobody needs any more
-        if name.endswith("$new"):
+        if name.endswith("$new") or name in rows or (elsewhere and name.startswith("lookup_")):
             engine.drop(name)
 
 
-def note_state(engine: DuckEngine, inputs: Inputs, standing: Standing, more: Mapping[str, str] | None = None) -> None:
+def note_state(
+    engine: DuckEngine,
+    inputs: Inputs,
+    standing: Standing,
+    more: Mapping[str, str] | None = None,
+    elsewhere: bool = False,
+) -> None:
     """Write what the tables and results depend on, and `more`, to a new table of the engine about itself."""
     state = {key: value for key, value in read_state(engine).items() if not key.endswith("$new")}
-    state |= {stream.name: stream_digest(stream, inputs) for stream in in_order(inputs.catalogue)} | standing.entry()
+    for stream in in_order(inputs.catalogue):
+        state.pop(stream.name, None)
+        if not elsewhere:
+            state[stream.name] = stream_digest(stream, inputs)
+    state |= standing.entry()
     state |= more or {}
     engine.create(f"{STATE}$new", state_rows(state))
 
@@ -207,7 +238,7 @@ def _has_replaced(lake: Lake, stream: str, version: int) -> bool:
     return any(stream in entry.about.get("replaced", ()) for entry in lake.entries("rows", version))
 
 
-def latest_row(engine: DuckEngine, catalogue: Catalogue) -> datetime | None:
+def latest_row(engine: Backend, catalogue: Catalogue) -> datetime | None:
     """Return the time of the newest row of any stream, or None of no rows."""
     return max(_extreme(engine, catalogue, exp.Max).values(), default=None)
 
@@ -217,10 +248,11 @@ def _oldest(engine: DuckEngine, catalogue: Catalogue) -> dict[str, datetime]:
     return _extreme(engine, catalogue, exp.Min)
 
 
-def _extreme(engine: DuckEngine, catalogue: Catalogue, of: type[exp.Min] | type[exp.Max]) -> dict[str, datetime]:
+def _extreme(engine: Backend, catalogue: Catalogue, of: type[exp.Min] | type[exp.Max]) -> dict[str, datetime]:
     found = {}
     for name in catalogue.streams:
-        (value,) = engine.rows(exp.select(of(this=col("time"))).from_(exp.to_table(stream_table(name))))[0]
+        asked = exp.select(of(this=col("time")).as_("time")).from_(exp.to_table(stream_table(name)))
+        value = engine.arrow(asked)["time"][0].as_py()
         if value is not None:
             found[name] = value
     return found
@@ -249,24 +281,42 @@ def evaluate_everyone(
     evaluator = Evaluator(engine, catalogue, source, snapshot, progress)
     try:
         wanted = [named_cell(catalogue, name) for name in names]
-        said = frozenset(snapshot.facts["name"].unique().to_pylist()) if snapshot.facts is not None else frozenset()
-        more = said or any(form.keep is not None for form in catalogue.definitions.tierings.values())
+        more = _said(snapshot) or any(form.keep is not None for form in catalogue.definitions.tierings.values())
         relation = evaluator.relation(spine, wanted)
         found = _t(evaluator.temporary("stage", relation)) if more else relation.subquery("t", copy=False)
-        select = exp.select(
-            col("customer_id"),
-            col("customer_key"),
-            literal(snapshot.as_of, INSTANT).as_("as_of"),
-            *(col(name) for name in names),
-        )
-        suffix, temporary = "$new" if some is None else "$some", some is not None
-        engine.create(table, select.from_(found, copy=False), temporary=temporary)
-        engine.create(f"{PROGRAMMES}{suffix}", _programmes(catalogue, found), temporary=temporary)
-        engine.create(f"{BY_HAND}{suffix}", contradictions(catalogue, said, found), temporary=temporary)
+        keep_answers(engine, catalogue, snapshot, found, table, temporary=some is not None)
     finally:
         evaluator.close()
-    frozen = snapshot.distributions or {}
+    return published_now(evaluator)
+
+
+def keep_answers(
+    engine: DuckEngine,
+    catalogue: Catalogue,
+    snapshot: Snapshot,
+    found: exp.Expression,
+    table: str,
+    temporary: bool = False,
+) -> None:
+    """Make the new table of answers, and what goes beside it, of what was found for everyone (or some)."""
+    names = [*catalogue.tags, *catalogue.tierings, *catalogue.segments]
+    as_of = literal(snapshot.as_of, INSTANT).as_("as_of")
+    select = exp.select(col("customer_id"), col("customer_key"), as_of, *(col(name) for name in names))
+    suffix = "$some" if temporary else "$new"
+    engine.create(table, select.from_(found, copy=False), temporary=temporary)
+    engine.create(f"{PROGRAMMES}{suffix}", _programmes(catalogue, found), temporary=temporary)
+    engine.create(f"{BY_HAND}{suffix}", contradictions(catalogue, _said(snapshot), found), temporary=temporary)
+
+
+def published_now(evaluator: Evaluator) -> list[Distribution]:
+    """Return the distributions that an evaluation has published, beside those that were frozen for it."""
+    frozen = evaluator.snapshot.distributions or {}
     return [one for versions in evaluator.published.values() for one in versions if one not in frozen.get(one.id, ())]
+
+
+def _said(snapshot: Snapshot) -> frozenset[str]:
+    """Return the names of which something is said by hand."""
+    return frozenset(snapshot.facts["name"].unique().to_pylist()) if snapshot.facts is not None else frozenset()
 
 
 def _programmes(catalogue: Catalogue, found: exp.Expression) -> exp.Expression:

@@ -34,6 +34,7 @@ __all__ = [
     "ATTRIBUTES",
     "COLUMNS",
     "SOURCE",
+    "SPINES",
     "Case",
     "agreed",
     "around",
@@ -53,6 +54,8 @@ __all__ = [
     "spines",
 ]
 
+#: Who can be asked about.
+SPINES: Final = ("everyone", "customers", "moments")
 #: The columns of the stream `s` that every case declares: one of each kind.
 COLUMNS: Final = {
     "n": "integer", "q": "decimal", "m": "money", "f": "float", "t": "text", "b": "boolean", "d": "date", "i": "instant",
@@ -237,6 +240,18 @@ def engine_of(case: Case, catalogue: Catalogue) -> Iterator[DuckEngine]:
         yield engine
 
 
+@contextmanager
+def _filled(case: Case, catalogue: Catalogue, backend: Backend | None) -> Iterator[Backend]:
+    """An engine with the case's rows: an empty one that is given, or one in memory."""
+    if backend is None:
+        with engine_of(case, catalogue) as engine:
+            yield engine
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        fill(backend, case, catalogue, Path(folder))
+        yield backend
+
+
 def fill(engine: Backend, case: Case, catalogue: Catalogue, folder: Path) -> None:
     """Build an engine's tables from a lake in an empty folder that holds the case's rows."""
     lake = _lake(case, catalogue, folder)
@@ -314,14 +329,16 @@ def _written(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def spines(case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def spines(
+    case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str], of: Sequence[str] = SPINES
+) -> dict[str, list[dict[str, Any]]]:
     """The engine's answers for everyone, for some customers, and for moments with what was published for everyone."""
     with tempfile.TemporaryDirectory() as folder:
-        return _spines(case, catalogue, engine, names, log_of(case, Path(folder)))
+        return _spines(case, catalogue, engine, names, log_of(case, Path(folder)), of)
 
 
 def _spines(
-    case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str], log: tuple[str, ...]
+    case: Case, catalogue: Catalogue, engine: Backend, names: Sequence[str], log: tuple[str, ...], of: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
     parameters = {name: value for name, (_, value) in catalogue.parameters.items()}
 
@@ -334,8 +351,11 @@ def _spines(
 
     found = {"everyone": answer(everyone(case.as_of))}
     kept = {known: tuple(from_rows(to_rows(list(one)))) for known, one in answer.published.items()}  # type: ignore[attr-defined]
-    some = list(case.customers)[: max(1, len(case.customers) // 2)]
-    found["customers"] = answer(customers(some, case.as_of))
+    if "customers" in of:
+        some = list(case.customers)[: max(1, len(case.customers) // 2)]
+        found["customers"] = answer(customers(some, case.as_of))
+    if "moments" not in of:
+        return found
     asked = [(c, moment) for moment in (*case.moments, case.as_of) for c in reversed(case.customers)]
     table = pa.table(
         {"customer_id": [c for c, _ in asked], "as_of": pa.array([m for _, m in asked], pa.timestamp("us"))}
@@ -358,9 +378,15 @@ def same(kind: Kind, left: Any, right: Any) -> bool:
     return bool(left == right) and type(left) is type(right)
 
 
-def differences(case: Case) -> list[str]:
-    """Say where the engine and the reference differ, one line each; empty when they agree in every cell."""
-    return _compared(case)[1]
+def differences(case: Case, of: Sequence[str] = SPINES, engine: Backend | None = None) -> list[str]:
+    """Say where the engine and the reference differ, one line each; empty when they agree in every cell.
+
+    Args:
+        case: the world.
+        of: who is asked about, of `SPINES`; everyone always.
+        engine: an empty one that answers, instead of one in memory.
+    """
+    return _compared(case, of, engine)[1]
 
 
 def agreed(case: Case, name: str) -> list[Any]:
@@ -372,14 +398,16 @@ def agreed(case: Case, name: str) -> list[Any]:
     ]
 
 
-def _compared(case: Case) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+def _compared(
+    case: Case, of: Sequence[str] = SPINES, backend: Backend | None = None
+) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     catalogue = catalogue_of(case)
     reference = _Reference(case, catalogue)
     kinds = {name: named_cell(catalogue, name).kind for name in case.names}
     found = []
-    with engine_of(case, catalogue) as engine:
+    with _filled(case, catalogue, backend) as engine:
         try:
-            answers = spines(case, catalogue, engine, case.names)
+            answers = spines(case, catalogue, engine, case.names, of)
         except TierwiseError as error:
             return {}, [f"refused: {error}", *_refused(case, catalogue, engine)]
     for spine, rows in answers.items():
@@ -397,7 +425,7 @@ def _compared(case: Case) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     return answers, found
 
 
-def _refused(case: Case, catalogue: Catalogue, engine: DuckEngine) -> list[str]:
+def _refused(case: Case, catalogue: Catalogue, engine: Backend) -> list[str]:
     """Which names the engine cannot answer, asked one at a time."""
     found = []
     for name in case.names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -75,17 +76,21 @@ class Asking:
                 raise UnknownName(f"there is no tag, tiering or segment `{name}`", near_name(name, known))
         standing = self.standing()
         snapshot = self.snapshot(standing, as_of or standing.as_of, frozen=kind == "moments")
-        return self._evaluator(snapshot).evaluate(Spine(kind, as_of, table), names)
+        with self._evaluator(standing, snapshot) as evaluator:
+            return evaluator.evaluate(Spine(kind, as_of, table), names)
 
     @reads
     def estimate(self, expression: str) -> dict[str, Any]:
         """Count the customers for whom a condition holds at the last run's as_of, condition by condition."""
-        from tierwise.engine.estimate import estimate
+        from tierwise.engine.estimate import estimate, reads_rows
 
         standing = self.standing()
         fresh, catalogue = self._is_fresh(standing), self.opened.catalogue
-        evaluator = self._evaluator(self._of_results(standing, fresh))
-        return estimate(evaluator, catalogue, expression, (RESULTS, held(catalogue)) if fresh else None)
+        snapshot, known = self._of_results(standing, fresh), held(catalogue)
+        reads = not fresh or reads_rows(catalogue, expression, known)
+        with self._evaluator(standing, snapshot, reads) as evaluator:
+            base = (RESULTS, known) if fresh and evaluator.backend is self.opened.engine else None
+            return estimate(evaluator, catalogue, expression, base)
 
     @reads
     def explain(self, customer: str) -> dict[str, Any]:
@@ -101,9 +106,10 @@ class Asking:
             ("known_customers", RESULTS),
         )
         key, found_then = (self.opened.engine.rows(keys.from_(table)) for table in tables)
-        evaluator = self._evaluator(snapshot)
-        of_run = (RESULTS, PROGRAMMES, held(catalogue)) if fresh and found_then else None
-        found = explain(evaluator, catalogue, customer_id, key[0][0] if key else customer, of_run)
+        with self._evaluator(standing, snapshot) as evaluator:
+            here = fresh and found_then and evaluator.backend is self.opened.engine
+            of_run = (RESULTS, PROGRAMMES, held(catalogue)) if here else None
+            found = explain(evaluator, catalogue, customer_id, key[0][0] if key else customer, of_run)
         said = self.opened.store.facts.list(customer_id=customer_id)
         return {**found, "by_hand": [_fact_row(fact) for fact in said if fact.holds(standing.as_of)]}
 
@@ -175,12 +181,22 @@ class Asking:
             as_of, digest, parameters, *versions, None, log, position, *facts, compared, former=former
         ), there
 
-    def _evaluator(self, snapshot: Snapshot) -> Evaluator:
+    @contextmanager
+    def _evaluator(self, standing: Standing, snapshot: Snapshot, reads: bool = True) -> Iterator[Evaluator]:
+        """Give an evaluator where the rows are; one that reads none works on the engine's results."""
         from tierwise.engine.build import source_of
         from tierwise.engine.evaluate import Evaluator
+        from tierwise.verbs.running import inputs_then
 
         catalogue = self.opened.catalogue
-        return Evaluator(self.opened.engine, catalogue, source_of(catalogue), snapshot)
+        with self.opened.cluster(needed=reads) as cluster:
+            if cluster is None:
+                yield Evaluator(self.opened.engine, catalogue, source_of(catalogue), snapshot)
+                return
+            cluster.build(inputs_then(self.opened, standing), _silent)
+            evaluator = Evaluator(cluster.engine, catalogue, source_of(catalogue), snapshot)
+            yield evaluator
+            evaluator.close()
 
     def _customer(self, customer: str) -> int:
         from tierwise.people.person import find_customer
@@ -228,3 +244,7 @@ def held(catalogue: Catalogue) -> dict[str, Kind]:
     """Return the names the results hold, with their kinds."""
     tags = {name: rule.expr.kind for name, rule in catalogue.tags.items() if rule.expr is not None}
     return tags | dict.fromkeys(catalogue.tierings, TEXT) | dict.fromkeys(catalogue.segments, BOOLEAN)
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """Show no progress."""

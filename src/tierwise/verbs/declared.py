@@ -80,6 +80,10 @@ class Declaration:
             except SourceUnreadable as error:
                 found.append(Problem("source", error.message, definitions.place(f"lookups.{name}.file"), error.hint))
         catalogue, more = check(definitions, columns)
+        if catalogue is not None and definitions.settings.engine.kind == "spark":
+            from tierwise.engine.gaps import gaps  # it compiles, which no other project needs here
+
+            more = [*more, *gaps(catalogue)]
         return catalogue, found + more
 
 

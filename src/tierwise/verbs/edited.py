@@ -17,7 +17,8 @@ from tierwise.definitions.language.typed import SegmentOf, TagOf, TierOf, walk_t
 from tierwise.definitions.worth import value_tag
 from tierwise.engine.build import RECORDS, source_of, stream_table
 from tierwise.engine.cells import Cells, named_cell
-from tierwise.engine.evaluate import Evaluator
+from tierwise.engine.cluster import Cluster
+from tierwise.engine.evaluate import Backend, Evaluator
 from tierwise.engine.moving import Compared, Moves
 from tierwise.engine.snapshot import Snapshot, everyone
 from tierwise.engine.sql import col
@@ -27,6 +28,7 @@ from tierwise.verbs.asking import held
 from tierwise.verbs.declared import declared_then
 from tierwise.verbs.opened import Opened
 from tierwise.verbs.received import facts_of
+from tierwise.verbs.running import inputs_then
 
 __all__ = ["Edit", "compared_of", "declared_before"]
 
@@ -69,6 +71,7 @@ class Edit:
     new: Catalogue
     standing: Standing
     snapshot: Callable[[datetime], Snapshot]
+    _cluster: Cluster | None = None
 
     @cached_property
     def differences(self) -> list[Difference]:
@@ -89,6 +92,9 @@ class Edit:
         for one in compared:
             if one.change != "deleted":
                 cells.want_name(one.name)
+        if self.opened.is_on_cluster:  # what the rows of its state have, no table here says
+            read = [one for one in self.differences if one.kind not in ("tag", "tiering", "segment", "parameter")]
+            return f"`{read[0].name}` has changed: run first, so that its rows are there" if read else ""
         engine = self.opened.engine
         for stream in sorted({part.stream for part in cells.parts() if hasattr(part, "stream")}):
             there = engine.columns(stream_table(stream))
@@ -109,8 +115,10 @@ class Edit:
     def moves(self, compared: list[Compared]) -> Iterator[Moves]:
         """Give who moves, at the instant of the results; only what differs is evaluated."""
         as_of, is_old = self.standing.as_of, self.standing.definitions_hash == self.old.definitions.digest
-        before = RESULTS if is_old else self.evaluated(self.old, as_of, compared, _BEFORE)
-        after = self.evaluated(self.new, as_of, compared, _AFTER, self._base(compared) if is_old else None)
+        with self._rows():
+            before = RESULTS if is_old else self.evaluated(self.old, as_of, compared, _BEFORE)
+            base = self._base(compared) if is_old and self._cluster is None else None
+            after = self.evaluated(self.new, as_of, compared, _AFTER, base)
         found = Moves(self.opened.engine, before, after, compared, self.value)
         yield found
         found.close()
@@ -118,11 +126,21 @@ class Edit:
     @contextmanager
     def moves_at(self, compared: Compared, as_of: datetime) -> Iterator[Moves]:
         """Give who is elsewhere at any instant, both states evaluated."""
-        before = self.evaluated(self.old, as_of, [compared], _BEFORE)
-        after = self.evaluated(self.new, as_of, [compared], _AFTER)
+        with self._rows():
+            before = self.evaluated(self.old, as_of, [compared], _BEFORE)
+            after = self.evaluated(self.new, as_of, [compared], _AFTER)
         found = Moves(self.opened.engine, before, after, [compared], self.value)
         yield found
         found.close()
+
+    @contextmanager
+    def _rows(self) -> Iterator[None]:
+        """Have the rows of the last run's state at hand: on the cluster, when they are there."""
+        with self.opened.cluster() as self._cluster:
+            if self._cluster is not None:
+                self._cluster.build(inputs_then(self.opened, self.standing), lambda step, done, total: None)
+            yield
+        self._cluster = None
 
     def evaluated(
         self,
@@ -145,11 +163,18 @@ class Edit:
             parameters=parameters,
             facts=facts_of(self.opened, catalogue=catalogue)[0],
         )
-        evaluator = Evaluator(engine, catalogue, source_of(catalogue), snapshot)
+        cluster = self._cluster
+        where: Backend = engine if cluster is None else cluster.engine
+        evaluator = Evaluator(where, catalogue, source_of(catalogue), snapshot)
         try:
             found = evaluator.table(everyone(as_of), cells, base=base)
             columns = [col("customer_id"), *(col(cell.name) for cell in cells)]
-            engine.create(table, exp.select(*columns).from_(exp.to_table(found, quoted=True)), temporary=True)
+            select = exp.select(*columns).from_(exp.to_table(found, quoted=True))
+            if cluster is None:
+                engine.create(table, select, temporary=True)
+            else:
+                with cluster.brought(select, "moves") as rows:
+                    engine.create(table, exp.select("*").from_(rows), temporary=True)
         finally:
             evaluator.close()
         return table

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tierwise.definitions.check import Catalogue
 from tierwise.definitions.load import Definitions
+from tierwise.definitions.model import EngineForm
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.owner.requests import Desk, Request
+from tierwise.errors import BadRequest, EngineRefused
 from tierwise.lake import Lake
 from tierwise.store import Actor, Store
 from tierwise.store.session import KEY_FILE
 from tierwise.verbs.declared import Declaration, Declared
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what compiles and evaluates is imported when a cluster is asked for
+    from tierwise.engine.cluster import Cluster
     from tierwise.sources.known import KnownKeys
 
 __all__ = ["Opened", "Rooms"]
@@ -34,7 +38,8 @@ class Rooms:
         self.lake = Lake(folder / "lake")
         self.declared = Declared(folder)
         self._store: Store | None = None
-        self._lock = threading.Lock()
+        self._cluster: tuple[EngineForm, Cluster] | None = None
+        self._lock, self._turn = threading.Lock(), threading.RLock()
         self._kept: dict[str, tuple[Hashable, Any]] = {}
         #: Erasures of a process that died, finished for nobody: who asks again is told how they ended.
         self.untold: set[int] = set()
@@ -69,8 +74,10 @@ class Rooms:
         return made
 
     def forget(self) -> None:
-        """Forget what was kept: somebody was erased, whom it may name."""
+        """Forget what was kept, here and on a cluster: somebody was erased, whom it may name."""
         self._kept.clear()
+        with self._turn:
+            self._leave_cluster()
 
     def _anchor(self, declared: str) -> Path | None:
         """Return where the audit of a store on a server is anchored; a store that is a file has it beside itself."""
@@ -80,13 +87,43 @@ class Rooms:
         room.mkdir(exist_ok=True)
         return room / "audit.anchor"
 
+    @contextmanager
+    def cluster(self, declared: EngineForm) -> Iterator[Cluster]:
+        """Give the cluster that is declared to one caller at a time, opened when first needed.
+
+        Raises:
+            EngineRefused: when it cannot be reached.
+        """
+        from tierwise.engine.cluster import Cluster
+
+        with self._turn:
+            known = self._cluster
+            if known is None or known[0] != declared or not known[1].engine.is_alive:
+                self._leave_cluster()
+                opened = Cluster(declared.master, declared.conf, self.folder, declared.folder)
+                self._cluster = declared, opened
+            else:
+                opened = known[1]
+            try:
+                yield opened
+            except EngineRefused:  # what an executor held may be gone with it: the next one begins anew
+                self._leave_cluster()
+                raise
+
+    def _leave_cluster(self) -> None:
+        if self._cluster is not None:
+            left, self._cluster = self._cluster[1], None
+            left.close()
+
     def end_dead_runs(self, store: Store, at: datetime) -> None:
         """Mark as failed the runs nobody works on any more; only the engine's owner knows that nobody does."""
         for dead in store.runs.list(1000, state="running"):
             store.runs.fail(dead.run_id, at, "the process died")
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store and of the cluster."""
+        with self._turn:
+            self._leave_cluster()
         with self._lock:
             if self._store is not None:
                 self._store.close()
@@ -151,6 +188,39 @@ class Opened:
         """Let this verb at work go by another declaration than that of now."""
         assert self.at_work, "what is declared now holds for everybody else"
         self._declaration = declaration
+
+    @contextmanager
+    def cluster(self, needed: bool = True) -> Iterator[Cluster | None]:
+        """Give the cluster this project is computed on; nothing when that is the engine itself, or none is needed.
+
+        Which one it is, the files say now, also when a verb goes by an earlier declaration: it changes no answer.
+
+        Raises:
+            EngineRefused: when it cannot be reached.
+        """
+        declared = self.rooms.declared.current().definitions.settings.engine
+        if declared.kind == "duckdb" or not needed:
+            yield None
+            return
+        with self.rooms.cluster(declared) as found:
+            yield found
+
+    @property
+    def is_on_cluster(self) -> bool:
+        """Whether this project's rows are read on a cluster, as the files say now."""
+        return self.rooms.declared.current().definitions.settings.engine.kind != "duckdb"
+
+    def refuse_on_cluster(self, what: str, instead: str) -> None:
+        """Refuse what works on the rows of the engine itself, when they are on a cluster.
+
+        Raises:
+            BadRequest: when they are.
+        """
+        if self.is_on_cluster:
+            raise BadRequest(
+                f"{what} is computed by DuckDB, and this project's rows are on a Spark cluster",
+                f"{instead}; or write `engine: duckdb` in tierwise.yaml",
+            )
 
     @property
     def definitions(self) -> Definitions:

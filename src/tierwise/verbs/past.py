@@ -91,16 +91,18 @@ class Past:
         run_id = runs.begin("backfill", opened.actor, now.replace(tzinfo=UTC), definitions_hash=digest)
         try:
             inputs = inputs_of(opened, read_lookups=True)
-            work = Backfill(
-                opened.engine,
-                inputs,
-                run_id,
-                now,
-                lambda instant: snapshot_of(opened, inputs, instant),
-                lambda step, noted: runs.step(run_id, step, noted),
-                progress or _silent,
-            )
-            report = {"run_id": run_id, **work.run(instants)}
+            with opened.cluster() as cluster:
+                work = Backfill(
+                    opened.engine,
+                    inputs,
+                    run_id,
+                    now,
+                    lambda instant: snapshot_of(opened, inputs, instant),
+                    lambda step, noted: runs.step(run_id, step, noted),
+                    progress or _silent,
+                    cluster,
+                )
+                report = {"run_id": run_id, **work.run(instants)}
         except BaseException as error:
             message = error.message if isinstance(error, TierwiseError) else type(error).__name__
             runs.fail(run_id, opened.clock(), message)

@@ -51,6 +51,8 @@ class Planning:
         opened = self.opened
         catalogue, definitions = opened.catalogue, opened.definitions
         stale = dict(stale_streams(opened.engine, inputs_of(opened, read_lookups=False)))
+        if opened.is_on_cluster:
+            stale = dict.fromkeys(stale, "read on the cluster")
         cells = Cells(catalogue)
         for name in (*catalogue.tags, *catalogue.tierings, *catalogue.segments):
             cells.want_name(name)

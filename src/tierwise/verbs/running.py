@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sqlglot import exp
 
 from tierwise.definitions.language.times import Zone
 from tierwise.engine.as_of import read_as_of
+from tierwise.engine.cluster import Cluster
 from tierwise.engine.complete import Completion
 from tierwise.engine.distributions import fingerprints, newest
 from tierwise.engine.history import MEMBERSHIPS, recorded
@@ -32,7 +34,7 @@ from tierwise.verbs.opened import Opened
 from tierwise.verbs.received import facts_of, recorded_by, rows_version
 from tierwise.verbs.through import repeats, writes
 
-__all__ = ["Running", "inputs_of", "snapshot_of"]
+__all__ = ["Running", "inputs_of", "inputs_then", "snapshot_of"]
 
 
 #: So many small files of one table are put together while rows are sent.
@@ -69,11 +71,12 @@ class Running:
         def body(run_id: int, noted: Callable[[str, float], None]) -> dict[str, Any]:
             inputs = inputs_of(opened, read_lookups=True, known_at=known)
             of_now = known is None and not as_believed and not as_declared
-            completion = Completion(opened.engine, inputs, run_id, now, noted, show, of_now)
-            report = completion.run(
-                lambda: asked or self._instant(opened.definitions.settings.as_of, now),
-                lambda instant: snapshot_of(opened, inputs, instant, known, as_believed),
-            )
+            with opened.cluster() as cluster:
+                completion = Completion(opened.engine, inputs, run_id, now, noted, show, of_now, cluster)
+                report = completion.run(
+                    lambda: asked or self._instant(opened.definitions.settings.as_of, now, cluster),
+                    lambda instant: snapshot_of(opened, inputs, instant, known, as_believed),
+                )
             if not of_now:
                 report |= {"known_at": known, "as_believed": as_believed, **_definitions_then(opened, known)}
             return report
@@ -107,6 +110,8 @@ class Running:
     ) -> dict[str, Any]:
         """Take rows that were sent into the lake, compute the customers they touch; return what became of both."""
         opened = self.opened
+        if compute:
+            opened.refuse_on_cluster("what rows that are sent change", "take them with `compute=False`, then run")
         rooms = (opened.lake, opened.quarantine, opened.store)
         accepted = accept(opened.definitions, *rooms, source, rows, position, opened.now(), opened.rooms.known_keys)
         entry = accepted.entry
@@ -143,6 +148,7 @@ class Running:
         """Do a refresh; return its report."""
         opened = self.opened
         now = opened.now()
+        opened.refuse_on_cluster("a refresh", "`tierwise run` computes everyone there")
 
         def body(run_id: int, noted: Callable[[str, float], None]) -> dict[str, Any]:
             asked = opened.definitions.settings.as_of if as_of is None else as_of
@@ -235,10 +241,11 @@ class Running:
         except TierwiseError:  # what failed is what must be told, not that it could not be written down
             return
 
-    def _instant(self, as_of: datetime | str, now: datetime) -> datetime:
-        """Return an asked instant as naive UTC."""
+    def _instant(self, as_of: datetime | str, now: datetime, cluster: Cluster | None = None) -> datetime:
+        """Return an asked instant as naive UTC; the rows are on the cluster, if there is one."""
         zone = Zone(self.opened.definitions.settings.timezone)
-        return read_as_of(as_of, zone, now, lambda: latest_row(self.opened.engine, self.opened.catalogue))
+        engine = self.opened.engine if cluster is None else cluster.engine
+        return read_as_of(as_of, zone, now, lambda: latest_row(engine, self.opened.catalogue))
 
 
 def _run_of(lake: Lake, rows: int) -> Entry | None:
@@ -301,6 +308,16 @@ def _regrouped(opened: Opened, by: datetime | None) -> tuple[pa.Table | None, pa
     since = last.get("identity_version")
     customers = [] if since is None else links.regrouped(int(since))
     return former, pa.table({"customer_id": pa.array(customers, pa.int64())})
+
+
+def inputs_then(opened: Opened, standing: Standing) -> Inputs:
+    """Return what the results were computed from, as a cluster's tables are built of it again; lookups are of now."""
+    customers = opened.store.ids.customers(standing.identity_version).rename_columns({"source_key": "customer_key"})
+    lookups = {name: read_lookup(form, opened.definitions) for name, form in opened.definitions.lookups.items()}
+    versions = standing.lake_version, standing.identity_version
+    there = opened.engine.columns(FORMER)
+    former = opened.engine.arrow(exp.select("*").from_(FORMER)) if there else None
+    return Inputs(opened.catalogue, opened.lake, versions[0], customers, versions[1], lookups, former)
 
 
 def snapshot_of(

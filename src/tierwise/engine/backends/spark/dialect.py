@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from tierwise.engine.backends.spark.joins import without_asof
 from tierwise.engine.backends.spark.nodes import bound, call, each, float_sum, lambda_of, spark_type
+from tierwise.engine.backends.spark.rounding import nine_digits
 from tierwise.engine.sql import cast, col, number, text
 from tierwise.errors import EngineRefused
 
@@ -122,6 +123,7 @@ _RENAMED: Final = {
     "list_transform": "transform",
     "list_contains": "array_contains",
     "list_distinct": "array_distinct",
+    "unnest": "explode",
     "len": "size",
     "row": "struct",
     # Days as bits are a way to count distinct ones: a set says the same.
@@ -134,7 +136,10 @@ def _as(value: exp.Expression, kind: str) -> exp.Expression:
 
 
 def _epoch_us(args: _Args) -> exp.Expression:
-    return call("unix_micros", _as(args[0], "TIMESTAMP_LTZ"))
+    """Microseconds since 1970 by subtraction: every other way reads an instant in the session's zone."""
+    begin = _as(text("1970-01-01 00:00:00"), "TIMESTAMP_NTZ")
+    seconds = _as(_as(exp.Paren(this=exp.Sub(this=args[0], expression=begin)), "INTERVAL SECOND"), "DECIMAL(20, 6)")
+    return _as(exp.Paren(this=exp.Mul(this=seconds, expression=number(1_000_000))), "BIGINT")
 
 
 def _isfinite(args: _Args) -> exp.Expression:
@@ -156,9 +161,7 @@ def _list_sum(args: _Args) -> exp.Expression:
 
 
 def _format(args: _Args) -> exp.Expression:
-    """Nine significant digits; what is not finite has no digits."""
-    shown = call("format_string", text("%.8e"), col("f$"))
-    return bound(args[1], exp.Case(ifs=[exp.If(this=_isfinite([col("f$")]), true=shown)]), "f$")
+    return nine_digits(args[1])
 
 
 def _date_part(args: _Args) -> exp.Expression:
@@ -215,7 +218,8 @@ def _full_match(args: _Args) -> exp.Expression:
     pattern = args[1]
     if not isinstance(pattern, exp.Literal) or "[[:" in str(pattern.this) or "\\C" in str(pattern.this):
         raise EngineRefused(
-            "Spark reads this pattern of matches() otherwise", "write character classes out: [A-Za-z], not [[:alpha:]]"
+            "Java reads this pattern of matches() otherwise than RE2",
+            "write character classes out: [A-Za-z], not [[:alpha:]]",
         )
     return exp.RegexpLike(this=args[0], expression=text(f"\\A(?:{pattern.this})\\z"))
 

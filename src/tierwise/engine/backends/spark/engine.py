@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,8 @@ import pyarrow as pa
 from sqlglot import exp
 
 from tierwise.engine.backends.spark.dialect import for_spark
-from tierwise.engine.backends.spark.session import open_session
+from tierwise.engine.backends.spark.files import read_files, url_of
+from tierwise.engine.backends.spark.session import leave_session, open_session
 from tierwise.engine.depth import deep
 from tierwise.errors import EngineRefused
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SparkEngine"]
 
 _DIALECT: Final = "spark"
+_UNSEEN: Final = "the cluster's machines must find the project's folder: name it as they see it, `engine: folder:`"
 
 
 class SparkEngine:
@@ -31,10 +34,14 @@ class SparkEngine:
     Args:
         master: the cluster's address (``spark://host:7077``, ``local[2]``).
         settings: further Spark settings, such as ``spark.executor.memory``.
+        folders: {a folder here: what the cluster's machines call it}; others they call as this machine does.
     """
 
-    def __init__(self, master: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, master: str, settings: Mapping[str, str] | None = None, folders: Mapping[Path, str] | None = None
+    ) -> None:
         self._session = open_session(master, settings or {})
+        self._folders = dict(folders or {})
         self._macros: dict[str, exp.Expression] = {}
         self._frames: dict[str, DataFrame] = {}
         self._files: dict[tuple[str, ...], str] = {}
@@ -49,13 +56,25 @@ class SparkEngine:
         self.close()
 
     def close(self) -> None:
-        """Forget every table; the cluster's session ends with the process or with `stop_session`."""
+        """Forget every table and leave the session, which ends with the last one that uses it."""
+        self.clear()
+        leave_session()
+
+    def clear(self) -> None:
+        """Forget every table."""
         for name in list(self._frames):
             self._forget(name)
         for view in self._files.values():
             self._session.catalog.dropTempView(view)
         self._files.clear()
-        self._session.catalog.clearCache()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the session still answers: its Java process may have died."""
+        try:
+            return not self._session.sparkContext._jsc.sc().isStopped()
+        except Exception:
+            return False
 
     # -- statements -------------------------------------------------------------------------------------------------
 
@@ -80,8 +99,11 @@ class SparkEngine:
         paths = tuple(str(one.this) for one in call.expressions[0].expressions)
         if paths not in self._files:
             name = f"files{len(self._files)}$"
-            frame = self._session.read.option("mergeSchema", "true").parquet(*paths)
-            frame.createOrReplaceTempView(f"`{name}`")
+            try:
+                frame = read_files(self._session, paths, self._folders)
+                frame.createOrReplaceTempView(f"`{name}`")
+            except Exception as error:
+                raise _refused(error, f"read {', '.join(paths)}") from error
             self._files[paths] = name
         return self._files[paths]
 
@@ -102,15 +124,15 @@ class SparkEngine:
     def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int:
         """Keep a SELECT as a table; return how many rows it has.
 
-        A temporary one is worked out when it is first read, together with what reads it: a job on a cluster costs
-        more than the work of a narrow pass. Its rows are not counted.
+        What is asked of it later begins at the table: nothing of how it was made is planned again, however many tables
+        lie behind it. A temporary one is worked out when it is first read, together with what reads it, for a job on a
+        cluster costs more than the work of a narrow pass; its rows are not counted.
         """
-        frame = self._asked(select).persist()
-        self._keep(name, frame, temporary)
-        if temporary:
-            return 0
+        frame = self._asked(select)
         try:
-            return int(frame.count())
+            kept = frame.localCheckpoint(eager=not temporary)
+            self._keep(name, kept, temporary)
+            return 0 if temporary else int(kept.count())
         except Exception as error:
             raise _refused(error, self.sql_of(select)) from error
 
@@ -131,6 +153,18 @@ class SparkEngine:
         """Make a temporary table of Arrow rows."""
         self._keep(name, self._session.createDataFrame(table), True)
 
+    def write_parquet(self, select: exp.Expression, folder: Path) -> Sequence[Path]:
+        """Let the executors write the rows of a SELECT into a new folder; return the Parquet files there."""
+        frame = self._asked(select)
+        try:
+            frame.write.parquet(url_of(folder, self._folders), compression="zstd")
+        except Exception as error:
+            raise _refused(error, self.sql_of(select)) from error
+        found = sorted(folder.glob("*.parquet"))
+        if not found:
+            raise EngineRefused(f"what the cluster has written is not in {folder}", _UNSEEN)
+        return found
+
     def define(self, name: str, body: exp.Expression) -> None:
         """Define a function of one argument ``w``; calls of it are written out."""
         self._macros[name] = body
@@ -142,8 +176,9 @@ class SparkEngine:
     def swap(self, names: Mapping[str, str]) -> None:
         """Put new tables in the place of old ones: {final name: name of the new table}."""
         for final, new in names.items():
-            frame = self._frames[new]
-            self._forget(new)
+            frame = self._frames.pop(new)
+            self._session.catalog.dropTempView(new)
+            self._temporary.discard(new)
             self._keep(final, frame, False)
 
     def _keep(self, name: str, frame: DataFrame, temporary: bool) -> None:
@@ -154,8 +189,7 @@ class SparkEngine:
             self._temporary.add(name)
 
     def _forget(self, name: str) -> None:
-        frame = self._frames.pop(name, None)
-        if frame is not None:
+        if self._frames.pop(name, None) is not None:
             self._session.catalog.dropTempView(name)
         self._temporary.discard(name)
 
@@ -181,6 +215,10 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def _refused(error: Exception, sql: str) -> EngineRefused:
+    if isinstance(error, EngineRefused):
+        return error
     lines = [line for line in str(error).splitlines() if line.strip()]
     message = lines[0] if lines else type(error).__name__
-    return EngineRefused(f"Spark refused a statement: {message}", "the last good state is untouched", statement=sql)
+    unseen = "PATH_NOT_FOUND" in message or "FileNotFoundException" in message
+    hint = f"the last good state is untouched; {_UNSEEN}" if unseen else "the last good state is untouched"
+    return EngineRefused(f"Spark refused a statement: {message}", hint, statement=sql)

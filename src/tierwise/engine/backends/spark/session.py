@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from tierwise.engine.backends.spark.gateway import close_context, open_context
 from tierwise.errors import EngineRefused
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["open_session", "stop_session"]
+__all__ = ["leave_session", "open_session"]
 
-_SETTINGS: Final = {
-    "spark.app.name": "tierwise",
-    "spark.ui.enabled": "false",
-    "spark.sql.session.timeZone": "UTC",
+#: What makes Spark answer as the other engine does.
+_MEANING: Final = {
     # An instant has no zone of its own anywhere in the engine: it is UTC.
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     # A value that cannot be held is missing, as the emitters' try_cast and isfinite say, and no error.
@@ -28,12 +28,26 @@ _SETTINGS: Final = {
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",
     # Dates before 1582 as they are written: in the proleptic calendar, like everybody else's.
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    "spark.sql.caseSensitive": "true",
+}
+_SETTINGS: Final = {
+    "spark.app.name": "tierwise",
+    # A statement over hundreds of definitions is a large tree, of which every step of planning makes another one.
+    "spark.driver.memory": "2g",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
     "spark.sql.adaptive.enabled": "true",
+    # What can be concluded of each of hundreds of columns takes longer to find out than it saves.
+    "spark.sql.constraintPropagation.enabled": "false",
 }
 _CONNECT_SECONDS: Final = 5.0
+#: The masters of those who use the process's session.
+_USERS: Final[list[str]] = []
 
 
 def open_session(master: str, settings: Mapping[str, str]) -> SparkSession:
@@ -42,33 +56,44 @@ def open_session(master: str, settings: Mapping[str, str]) -> SparkSession:
     Raises:
         EngineRefused: when PySpark or Java is not there, or nobody answers at the master's address.
     """
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")  # none is used
     try:
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:
         raise EngineRefused("Spark is not installed", "pip install 'tierwise[spark]', and install Java 17") from None
+    fixed = sorted(name for name, value in settings.items() if _MEANING.get(name, value) != value)
+    if fixed:
+        raise EngineRefused(
+            f"`{fixed[0]}` cannot be set: it is what makes Spark answer as DuckDB does",
+            "leave it out of `engine: conf:` in tierwise.yaml",
+        )
     _reachable(master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.master(master)
-    for name, value in {**_SETTINGS, **settings}.items():
-        builder = builder.config(name, value)
+    chosen = {**_SETTINGS, **settings, **_MEANING, "spark.master": master}
     try:
+        context = open_context(chosen)
+        if context.master != master:
+            raise EngineRefused(f"this process works with Spark at {context.master}", "close that session first")
+        builder = SparkSession.builder
+        for name, value in chosen.items():
+            builder = builder.config(name, value)
         session = builder.getOrCreate()
+    except EngineRefused:
+        raise
     except Exception as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EngineRefused(
-            f"Spark at {master} cannot be used: {said}", "is Java 17 installed, and the master up?"
-        ) from error
+        hint = "is the master up, and every setting in `engine: conf:` one that Spark knows?"
+        raise EngineRefused(f"Spark at {master} cannot be used: {said}", hint) from error
     session.sparkContext.setLogLevel("ERROR")
+    _USERS.append(master)
     return session
 
 
-def stop_session() -> None:
-    """End the process's session, if there is one."""
-    from pyspark.sql import SparkSession
-
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        active.stop()
+def leave_session() -> None:
+    """Leave the process's session; with the last one that uses it the session and its Java process end."""
+    _USERS.pop()
+    if not _USERS:
+        close_context()
 
 
 def _reachable(master: str) -> None:
