@@ -21,6 +21,9 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── Forbidden            whoever asks may not have this
     ├── Outdated             somebody else has changed it meanwhile
     ├── TooLittleData        a model would have to guess: too few customers, too short a history, nothing to learn from
+    ├── KeyReused            an idempotency key came again with something else
+    ├── NotEnough            less is there than was asked: points, stock, what can still be given back
+    ├── SecondPerson         another person has to agree first
     └── NotYet               declared by the language, not available in this version
 """
 
@@ -38,13 +41,16 @@ __all__ = [
     "EngineRefused",
     "Erased",
     "Forbidden",
+    "KeyReused",
     "LeaseLost",
+    "NotEnough",
     "NotYet",
     "Outdated",
     "Place",
     "Problem",
     "ProjectBusy",
     "ProjectNotFound",
+    "SecondPerson",
     "SourceUnreadable",
     "TierwiseError",
     "TooLittleData",
@@ -71,6 +77,7 @@ PROBLEM_CODES: dict[str, str] = {
     "no-otherwise": "The last tier of a tiering must be `otherwise`.",
     "never-matches": "A tier can never match, because an earlier tier always matches first.",
     "programme": "A tiering that remembers is declared in a way that has no meaning.",
+    "points": "What is declared about points has no meaning.",
     "not-yet": "The language has this, this version does not.",
     "source": "A source cannot be read as declared.",
     "engine": "The engine of this project cannot do this; another one can.",
@@ -279,6 +286,27 @@ class TooLittleData(TierwiseError):
 
     code = "too-little-data"
     status = 422
+
+
+class KeyReused(TierwiseError):
+    """An idempotency key came again with something else than the first time; nothing was done."""
+
+    code = "key-reused"
+    status = 422
+
+
+class NotEnough(TierwiseError):
+    """Less is there than was asked: points, stock, uses, or what can still be given back."""
+
+    code = "not-enough"
+    status = 409
+
+
+class SecondPerson(TierwiseError):
+    """Another person has to agree before this is done."""
+
+    code = "second-person"
+    status = 403
 
 
 class NotYet(TierwiseError):

@@ -27,6 +27,7 @@ from tierwise.verbs.through import VerbsAtWork, offered
 if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most commands ask one
     from tierwise.engine.run import Progress
     from tierwise.engine.snapshot import Spine
+    from tierwise.loyalty import PointsDesk
     from tierwise.people.desk import Desk
     from tierwise.verbs.asking import Asking
     from tierwise.verbs.identifying import Identifying
@@ -39,9 +40,9 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
-STAGES: Final = ("sources", "identity", "value")
+STAGES: Final = ("sources", "identity", "value", "loyalty")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
-GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing")
+GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "earning")
 
 
 class Project:
@@ -213,6 +214,24 @@ class Project:
 
         opened, premises = self._opened, Premises(self.folder, self.store, self.lake)
         return Desk(premises, self.definitions.key_spaces, opened.clock, opened.actor, Erasing(opened), self._computed)
+
+    @property
+    def points(self) -> PointsDesk:
+        """Return the verbs about points: balance, statement, earn, redeem, adjust, settle, report."""
+        from tierwise.loyalty import PointsDesk
+        from tierwise.people.person import find_customer
+        from tierwise.verbs.earning import Earning, due_of
+
+        opened, earning = self._opened, Earning(self._opened)
+        return PointsDesk(
+            self.store,
+            dict(self.definitions.points),
+            Zone(self.definitions.settings.timezone),
+            lambda key: find_customer(self.store, key, self.definitions.key_spaces),
+            lambda: due_of(earning.due()),
+            opened.clock,
+            opened.actor,
+        )
 
     def _computed(self, customer_id: int) -> dict[str, Any] | None:
         """Return a customer's row of the results."""

@@ -51,8 +51,18 @@ def _check(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping
     return {"findings": 0}
 
 
+def _earn(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping[str, Any]:
+    return project.points.earn(show)
+
+
+def _settle(project: Project, payload: Mapping[str, Any], show: _Show) -> Mapping[str, Any]:
+    return project.points.settle(show)
+
+
 #: What is done for each kind of job.
-_WORK: Final[Mapping[str, _Work]] = MappingProxyType({"run": _run, "people.purge": _purge, "store.check": _check})
+_WORK: Final[Mapping[str, _Work]] = MappingProxyType(
+    {"run": _run, "people.purge": _purge, "points.earn": _earn, "points.settle": _settle, "store.check": _check}
+)
 
 
 class _Interrupted(Exception):

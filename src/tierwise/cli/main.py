@@ -21,6 +21,7 @@ from tierwise.cli import (
     past,
     people,
     planning,
+    points,
     running,
     serving,
     storing,
@@ -48,6 +49,7 @@ asking.register(app)
 jobs.register(app)
 storing.register(app)
 people.register(app)
+points.register(app)
 owning.register(app)
 past.register(app)
 deciding.register(app)

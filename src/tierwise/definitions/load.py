@@ -22,6 +22,7 @@ from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString, Sc
 from tierwise.definitions.identity import Identity
 from tierwise.definitions.model import Lookup, Parameter, Segment, Settings, StreamForm, Tag, Tiering
 from tierwise.definitions.names import name_problem
+from tierwise.definitions.points import PointsProgramme
 from tierwise.definitions.sources import Source
 from tierwise.errors import Place, Problem, ProjectNotFound, near_name
 
@@ -35,9 +36,12 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "parameters": Parameter,
     "lookups": Lookup,
     "streams": StreamForm,
+    "points": PointsProgramme,
 }
 #: What is declared once in a project, so that its keys are its parts and no names.
 _SINGLE: Final[Mapping[str, type[BaseModel]]] = {"identity": Identity}
+#: Sections that change no answer of the engine.
+_APART: Final = ("points",)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Definitions:
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     streams: Mapping[str, StreamForm] = field(default_factory=dict)
     identity: Identity | None = field(default=None, compare=False)
+    points: Mapping[str, PointsProgramme] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 
@@ -72,7 +77,7 @@ class Definitions:
             mode="json", by_alias=True, exclude_defaults=True, exclude={"engine", "schedules", "jobs_kept", "value"}
         )
         whole: dict[str, Any] = {"settings": settings}
-        for section in ("sources", *_SECTIONS):
+        for section in ("sources", *(one for one in _SECTIONS if one not in _APART)):
             forms: Mapping[str, BaseModel] = getattr(self, section)
             whole[section] = [
                 [name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)]

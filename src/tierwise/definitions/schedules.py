@@ -15,6 +15,8 @@ JOB_KINDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "run": ("as_of", "import_sources"),
         "people.purge": (),
+        "points.earn": (),
+        "points.settle": (),
         "store.check": (),
     }
 )

@@ -38,6 +38,10 @@ def write_down(definitions: Definitions) -> dict[str, Any]:
     whole = {**definitions.written, "settings": settings}
     if definitions.identity is not None:
         whole["identity"] = definitions.identity.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    whole["points"] = [
+        [name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)]
+        for name, form in definitions.points.items()
+    ]
     return {"written": whole, "places": places}
 
 
@@ -50,6 +54,9 @@ def recall(written: Mapping[str, Any], folder: Path) -> Definitions | None:
         True
         >>> definitions, _ = define("shop", identity={"identifiers": {"card": {"fields": ["card_no"], "limit": 3}}})
         >>> recall(write_down(definitions), Path()).identity == definitions.identity
+        True
+        >>> definitions, _ = define("shop", points={"club": {"earn": {"buy": {"from": "orders", "per": "0.1"}}}})
+        >>> recall(write_down(definitions), Path()).points == definitions.points
         True
     """
     definitions, problems = read_back(written["written"], folder)

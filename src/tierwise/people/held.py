@@ -77,6 +77,7 @@ def everything(
     theirs = pa.array([who.customer_id, *numbers], pa.int64())
     found["memberships"] = [] if log is None else log.filter(pc.is_in(log["customer_id"], theirs)).to_pylist()
     found["computed"] = dict(computed) if computed is not None else None
+    found["points"] = store.points.everything_of(who.customer_id)
     found["quarantine"] = [
         row for rows in _quarantined(quarantine, store) for row in rows if who.named_in(row["original"])
     ]

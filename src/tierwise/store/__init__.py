@@ -22,6 +22,13 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `audit`         who did what, when, to what, chained so that a later change shows
 - `facts`         what a person said of a customer by hand, why and until when
 - `decisions`     facts as people give them, checked against what is declared
+- `queue`         many small deeds in one transaction
+- `points_requests`  what can be asked of the points ledger
+- `points_book`   the ledger's rules, in memory
+- `points_writing`  the books, read and written
+- `points`        what customers have earned, spent and lost, in double entry
+- `points_reports`  what the points outstanding amount to, and what became of those earned
+- `points_checks` the proof of the books
 - `runs`          what was run, when, on what, and how it ended
 - `accounts`      who may use the console and the API: users, sessions, keys
 - `jobs`          work that a worker does later, claimed for the time of a lease
@@ -41,6 +48,8 @@ from tierwise.store.jobs import Job, Jobs
 from tierwise.store.links import Change, Edge, Linking, Links
 from tierwise.store.originals import Originals
 from tierwise.store.people import People, PersonalValue
+from tierwise.store.points import Balance, Points, Proposal
+from tierwise.store.points_requests import Adjust, Earn, Entry, GiveBack, Given, Redeem, Request, Reverse, Transfer
 from tierwise.store.reviews import Review, Reviews
 from tierwise.store.runs import Run, Runs
 from tierwise.store.session import Store
@@ -50,13 +59,17 @@ __all__ = [
     "SYSTEM",
     "Accounts",
     "Actor",
+    "Adjust",
     "ApiKey",
     "Audit",
     "AuditEntry",
     "AuditReport",
+    "Balance",
     "Change",
     "Decisions",
+    "Earn",
     "Edge",
+    "Entry",
     "Erasure",
     "Erasures",
     "Export",
@@ -64,6 +77,8 @@ __all__ = [
     "Fact",
     "Facts",
     "Finding",
+    "GiveBack",
+    "Given",
     "Ids",
     "Job",
     "Jobs",
@@ -72,13 +87,19 @@ __all__ = [
     "Originals",
     "People",
     "PersonalValue",
+    "Points",
+    "Proposal",
+    "Redeem",
     "Refusals",
+    "Request",
+    "Reverse",
     "Review",
     "Reviews",
     "Run",
     "Runs",
     "Session",
     "Store",
+    "Transfer",
     "User",
     "Vault",
 ]

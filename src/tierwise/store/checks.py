@@ -1,4 +1,4 @@
-"""What must always hold in a store, looked over on demand: its file, its schema, its numbers, its audit."""
+"""What must always hold in a store, looked over on demand: its file, its schema, its numbers, its books, its audit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, Connection, Select, and_, func, inspect, or_, select, text
 
 from tierwise.store.audit import Audit, Finding
+from tierwise.store.points_checks import check_points
 from tierwise.store.schema import (
     METADATA,
     audit_seals,
@@ -22,6 +23,7 @@ from tierwise.store.schema import (
     sequences,
     source_records,
 )
+from tierwise.store.schema_points import point_entries, point_proposals
 from tierwise.store.transactions import Transactions
 
 __all__ = ["check_store"]
@@ -39,6 +41,8 @@ _NUMBERED: Final[dict[str, Column[Any]]] = {
     "run_id": runs.c.run_id,
     "job_id": jobs.c.job_id,
     "audit_seq": audit_seals.c.seq,
+    "point_entry_id": point_entries.c.entry_id,
+    "point_proposal_id": point_proposals.c.proposal_id,
 }
 
 
@@ -52,7 +56,7 @@ def check_store(transactions: Transactions, audit: Audit) -> list[Finding]:
     with transactions.read() as connection:
         found = [*_file(connection), *_schema(connection)]
         if not found:  # what follows reads the tables
-            found = [*_ids(connection), *_numbers(connection)]
+            found = [*_ids(connection), *_numbers(connection), *check_points(connection)]
     return found if found else audit.verify().findings
 
 

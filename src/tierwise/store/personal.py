@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-__all__ = ["IMPERSONAL", "PERSONAL", "Personal"]
+__all__ = ["IMPERSONAL", "KEPT", "PERSONAL", "Personal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,14 @@ PERSONAL: Final = (
         mask="never shown",
         also="other_record_id",
     ),
+    Personal("point_entries", ("reference", "reason"), "customer_id", "columns", export="as it is", mask="never shown"),
+    Personal("point_proposals", ("reason",), "customer_id", "columns", export="as it is", mask="never shown"),
     Personal("source_records", ("source_key",), "source_record_id", "row", export="as it is", mask="never shown"),
     Personal("exports", ("path",), "path", "row", export="never: it is the brand's", mask="never shown"),
 )
+
+#: Tables whose rows stay, under a number that nothing leads back to a person: the books would not balance without them.
+KEPT: Final = ("point_accounts", "point_entries", "point_lots", "point_postings", "point_proposals")
 
 #: The other columns that could hold a text, by table: what is in them is nobody's.
 IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -106,6 +111,10 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "result",
             "error",
         ),
+        "point_entries": ("key", "body", "kind", "actor", "rule"),
+        "point_postings": ("account",),
+        "point_lots": ("source",),
+        "point_proposals": ("proposed_by", "state", "decided_by"),
         "audit_entries": ("actor", "action", "object", "details"),
         "audit_seals": ("method", "prev_hash", "hash"),
         # Those who work for the brand, not its customers.

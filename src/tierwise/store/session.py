@@ -21,6 +21,7 @@ from tierwise.store.jobs import Jobs
 from tierwise.store.links import Links
 from tierwise.store.originals import Originals
 from tierwise.store.people import People
+from tierwise.store.points import Points
 from tierwise.store.reviews import Reviews
 from tierwise.store.runs import Runs
 from tierwise.store.transactions import Transactions
@@ -54,6 +55,7 @@ class Store:
         self.erasures = Erasures(transactions, self.vault)
         self.exports = Exports(transactions)
         self.facts = Facts(transactions)
+        self.points = Points(transactions)
         self.runs = Runs(transactions)
         self.jobs = Jobs(transactions)
         self.audit = Audit(transactions, anchor, self.vault)
@@ -117,7 +119,8 @@ class Store:
         return check_store(self._transactions, self.audit)
 
     def close(self) -> None:
-        """Seal what the audit has and close every connection; the store cannot be used afterwards."""
+        """Do what is waiting, seal what the audit has, close every connection; the store cannot be used afterwards."""
+        self.points.close()
         # What cannot be sealed now (another process writes, the server is gone) is sealed by whoever comes next.
         with suppress(TierwiseError, OSError):
             self.audit.seal()

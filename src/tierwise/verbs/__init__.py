@@ -10,6 +10,7 @@ Modules, in reading order:
 - `asking`   show, table, evaluate, estimate, explain, sql
 - `running`  run, refresh, absorb, compact
 - `identifying` link, merge, split, why, report
+- `earning`  what the rows are worth in points
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill
 - `valuing`  value: backtest
