@@ -109,6 +109,11 @@ class _Said:
         self._say(select)
         return self._engine.create(name, select, temporary=temporary)
 
+    def insert(self, name: str, select: exp.Expression) -> int:
+        """Add the rows of a SELECT that Spark has words for to a table."""
+        self._say(select)
+        return self._engine.insert(name, select)
+
     def view(self, name: str, select: exp.Expression) -> None:
         """Make a temporary view of a SELECT that Spark has words for."""
         self._say(select)
