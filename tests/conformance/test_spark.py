@@ -29,7 +29,12 @@ from tierwise.testing.strategies import cases
 from tierwise.testing.truths import OPTIONS
 from tierwise.testing.worlds import Case, at, catalogue_of, differences, fill, log_of, said_of, same
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.xdist_group("spark")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.skipif(not os.environ.get("TIERWISE_SPARK"), reason="takes many minutes: set TIERWISE_SPARK=1"),
+]
 
 #: A cluster plans a statement of a hundred joins for longer than it runs three of a third of them.
 _TOGETHER: Final = 40

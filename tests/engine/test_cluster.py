@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +66,7 @@ def _asked(folder: Path) -> Told:
         report = project.run()
         tables = {name: project.table(name) for name in ("customers", "programmes", "memberships")}
         estimates = [project.estimate(text) for text in _ESTIMATED]
-        who = project.history.who("grade.gold", report["as_of"])
+        who = project.history.who("grade.gold", report["as_of"].replace(tzinfo=UTC))
         earlier = project.run(as_of=_EARLIER, import_sources=False)
         tables["customers then"] = project.table("customers")
         sizes = project.show("tiers")
@@ -96,6 +98,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, spark_master: str) -> Iterato
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("TIERWISE_SPARK"), reason="takes many minutes: set TIERWISE_SPARK=1")
 @pytest.mark.parametrize("what", ["reports", "estimates", "who", "sizes"])
 def test_the_demo_shop_is_told_alike(what: str, told: dict[str, Told]) -> None:
     assert getattr(told["spark"], what) == getattr(told["duckdb"], what)
