@@ -70,6 +70,11 @@ _IN_STORE: Final = tuple(
         ("users", ("user_id",), "who uses the server", "with a slow hash of the password, and the roles"),
         ("sessions", ("digest",), "a login", "the hash of what the browser holds"),
         ("api_keys", ("key_id",), "a key for a program", "the hash of its secret, and its roles"),
+        ("point_entries", ("entry_id",), "an entry of the points ledger", "what was posted, under which key, by whom"),
+        ("point_postings", ("entry_id", "line"), "one side of an entry", "all of an entry add up to 0; never changed"),
+        ("point_lots", ("lot_id",), "points that were earned together", "what is left of them, and when they expire"),
+        ("point_accounts", ("customer_id",), "a customer's points", "the balance; never below 0"),
+        ("point_proposals", ("proposal_id",), "an adjustment for a second person", "who proposed it, who decided"),
         ("sequences", ("name",), "the next number of a kind", "a number is never given twice"),
     )
 )
