@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from tierwise.errors import BadRequest, NotEnough, UnknownName
 from tierwise.store.points_requests import Adjust, Earn, GiveBack, Redeem, Request, Reverse, Transfer
 
-__all__ = ["Book", "Draft", "Ledger", "Line", "Lot", "Redemption"]
+__all__ = ["SKEW", "Book", "Draft", "Ledger", "Line", "Lot", "Redemption"]
 
 #: Clocks of two machines differ by so much; one that goes back further is refused.
 SKEW: Final = timedelta(seconds=5)
