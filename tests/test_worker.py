@@ -26,6 +26,8 @@ FILES = {
     "data/orders.csv": csv("customer,time,id,amount", "c1,2026-05-01,1,120", "c2,2026-05-02,2,30"),
 }
 
+POINTS = "points:\n  club: {expires: 1y, earn: {purchases: {from: orders, amount: kept_amount, per: 10, points: 1}}}\n"
+
 
 @pytest.fixture
 def brand(tmp_path: Path) -> Brand:
@@ -71,6 +73,7 @@ def test_a_run_is_done_and_told(brand: Brand, store: Store) -> None:
 
 
 def test_every_kind_is_done(brand: Brand, store: Store) -> None:
+    brand.write({"definitions/points.yaml": POINTS})
     with brand.open() as project:
         jobs = [project.jobs.add(kind).job_id for kind in JOB_KINDS]
     assert _worker(brand).work_off() == len(jobs)

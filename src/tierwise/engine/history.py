@@ -117,7 +117,7 @@ def membership_changes(
     )
     if held:
         engine.create(_CHANGED, changed, temporary=True)
-        changed = _with_leavers(engine, lake)
+        changed = _with_the_log(engine, lake)
     select = _logged(changed, entry, lake, _cause(entry)).join(
         _t("touched$", "t"), on=equals(col("customer_id", "t"), col("customer_id", "c")), join_type="left"
     )
@@ -135,18 +135,21 @@ def membership_changes(
     return found
 
 
-def _with_leavers(engine: DuckEngine, lake: Lake) -> exp.Select:
-    """Return the changes with ``out`` as what they were for those who had left a segment: results do not say it."""
-    entering = exp.and_(equals(col("kind"), text("segment")), exp.Is(this=col("was"), expression=null()))
-    who = exp.select(col("customer_id")).from_(_t(_CHANGED)).where(entering)
+def _with_the_log(engine: DuckEngine, lake: Lake) -> exp.Select:
+    """Return the changes with what the log says they were where no result did.
+
+    Results do not name who had left a segment, nor who was unknown for a while, when their only row was another's.
+    """
+    nothing = exp.Is(this=col("was"), expression=null())
+    who = exp.select(col("customer_id")).from_(_t(_CHANGED)).where(nothing)
     if not engine.rows(who.limit(1)):
         return exp.select("*").from_(_t(_CHANGED))
     on = exp.and_(*(equals(col(name, "b"), col(name, "n")) for name in ("customer_id", "kind", "name")))
-    was = exp.Coalesce(this=col("was", "n"), expressions=[col("is", "b")]).as_("was")
-    columns = [*(col(name, "n") for name in ("customer_id", "kind", "name")), was, col("is", "n")]
-    return (
-        exp.select(*columns).from_(_t(_CHANGED, "n")).join(_sub(_before(lake, None, who), "b"), on=on, join_type="left")
-    )
+    was = exp.Coalesce(this=col("was", "n"), expressions=[col("is", "b")])
+    columns = [*(col(name, "n") for name in ("customer_id", "kind", "name")), was.as_("was"), col("is", "n")]
+    joined = exp.select(*columns).from_(_t(_CHANGED, "n"))
+    joined = joined.join(_sub(_before(lake, None, who), "b"), on=on, join_type="left")
+    return joined.where(exp.NullSafeNEQ(this=was.copy(), expression=col("is", "n")))
 
 
 def closing_changes(engine: DuckEngine, lake: Lake, entry: LogEntry, names: Sequence[str], after: int) -> pa.Table:

@@ -74,8 +74,7 @@ class Points:
             >>> import tempfile, pyarrow as pa
             >>> from datetime import UTC
             >>> from tierwise.store import Store
-            >>> from tierwise.store.points_reports import liability
-    from tierwise.store.points_requests import Earn, Redeem
+            >>> from tierwise.store.points_requests import Earn, Redeem
             >>> at, ann = datetime(2026, 1, 1, tzinfo=UTC), Actor("cli", "ann")
             >>> with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/store.db") as store:
             ...     _ = store.ids.assign(pa.table({"key_space": ["crm"], "source_key": ["c-7"]}))
