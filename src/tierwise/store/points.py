@@ -70,18 +70,18 @@ class Proposal:
 class Points:
     """The verbs of points, on one store. No verb reads the clock: the caller says when.
 
-        Example:
-            >>> import tempfile, pyarrow as pa
-            >>> from datetime import UTC
-            >>> from tierwise.store import Store
-            >>> from tierwise.store.points_requests import Earn, Redeem
-            >>> at, ann = datetime(2026, 1, 1, tzinfo=UTC), Actor("cli", "ann")
-            >>> with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/store.db") as store:
-            ...     _ = store.ids.assign(pa.table({"key_space": ["crm"], "source_key": ["c-7"]}))
-            ...     _ = store.points.post(Earn(key="order 1", at=at, actor=ann, customer_id=1, points=100))
-            ...     spent = store.points.post(Redeem(key="basket 9", at=at, actor=ann, customer_id=1, points=30))
-            ...     spent.points, store.points.balance(1, at).available
-            (-30, 70)
+    Example:
+        >>> import tempfile, pyarrow as pa
+        >>> from datetime import UTC
+        >>> from tierwise.store import Store
+        >>> from tierwise.store.points_requests import Earn, Redeem
+        >>> at, ann = datetime(2026, 1, 1, tzinfo=UTC), Actor("cli", "ann")
+        >>> with tempfile.TemporaryDirectory() as folder, Store.open(f"{folder}/store.db") as store:
+        ...     _ = store.ids.assign(pa.table({"key_space": ["crm"], "source_key": ["c-7"]}))
+        ...     _ = store.points.post(Earn(key="order 1", at=at, actor=ann, customer_id=1, points=100))
+        ...     spent = store.points.post(Redeem(key="basket 9", at=at, actor=ann, customer_id=1, points=30))
+        ...     spent.points, store.points.balance(1, at).available
+        (-30, 70)
     """
 
     def __init__(self, transactions: Transactions) -> None:
