@@ -232,8 +232,8 @@ class Compiler:
         rows = self.rows(expr.stream, joined, joins, before)
         base = self.from_stream(self.source.streams[expr.stream], joined, before)
         base = base.where(exp.LTE(this=rows.time, expression=rows.emitter.clock.as_of), copy=False)
-        # lookups of the conditions join the inner SELECT: make them known first
-        probe = own_pass(expr, rows, base)
+        # lookups of the conditions join the inner SELECT: make them known first, on a copy, which is added to
+        probe = own_pass(expr, rows, base.copy())
         if joins.needed:
             probe = own_pass(expr, rows, joins.add_to(base))
         if counts:

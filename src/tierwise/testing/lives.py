@@ -145,7 +145,7 @@ def _remembering(pick: Pick, writer: Writer) -> dict[str, Any]:
     if isinstance(gold, dict) and pick((True, False)):
         return {"tiers": tiers}
     keep = {
-        "term": pick(("1d", "30d", "100d", "3mo", "1y")),
+        "term": pick(("7d", "30d", "100d", "3mo", "1y")),
         "downgrade": pick(("one_step", "to_qualified")),
         "grace": pick((None, "10d", "1mo")),
         "on_refund": pick(("reassess", "ignore")),
