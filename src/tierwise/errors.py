@@ -24,6 +24,7 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── KeyReused            an idempotency key came again with something else
     ├── NotEnough            less is there than was asked: points, stock, what can still be given back
     ├── SecondPerson         another person has to agree first
+    ├── Overloaded           more has come in than can be taken now; send it again later
     └── NotYet               declared by the language, not available in this version
 """
 
@@ -46,6 +47,7 @@ __all__ = [
     "NotEnough",
     "NotYet",
     "Outdated",
+    "Overloaded",
     "Place",
     "Problem",
     "ProjectBusy",
@@ -279,6 +281,13 @@ class Outdated(TierwiseError):
 
     code = "outdated"
     status = 412
+
+
+class Overloaded(TierwiseError):
+    """More has come in than can be taken now, or what takes it is broken; nothing was taken, send it again later."""
+
+    code = "overloaded"
+    status = 503
 
 
 class TooLittleData(TierwiseError):

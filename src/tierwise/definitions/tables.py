@@ -59,6 +59,7 @@ _IN_STORE: Final = tuple(
             "wrapped by the master key, which is in no table",
         ),
         ("import_keys", ("import_id",), "the key of an import's quarantined originals", "wrapped, for 90 days"),
+        ("log_segments", ("segment_id",), "a segment of the event log", "its key, wrapped; how far it is absorbed"),
         ("erasures", ("erasure_id",), "an erasure", "how far it is, and its receipt"),
         ("tombstones", ("digest",), "a keyed hash", "by which an erased person's rows are refused"),
         ("exports", ("path",), "a file written for somebody", "so that an erasure finds it"),

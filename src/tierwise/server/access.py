@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ Right = Literal[
     "accounts.read",
     "accounts.write",
     "audit.read",
+    "events.write",  # what happened, as it happens
 ]
 _DEFINING: Final[frozenset[Right]] = frozenset({"definitions.read", "definitions.write", "answers.read", "jobs.read"})
 _ALL: Final[frozenset[Right]] = frozenset(get_args(Right))
@@ -46,7 +48,10 @@ MAY: Final[Mapping[str, frozenset[Right]]] = MappingProxyType(
         "operator": _DEFINING | {"customers.read", "people.read", "facts.write", "jobs.write", "quarantine.read"},
         "staff": frozenset({"customers.read", "people.read"}),
         "auditor": frozenset({"definitions.read", "jobs.read", "accounts.read", "audit.read"}),
-        "machine": frozenset({"definitions.read", "answers.read", "customers.read", "jobs.read", "jobs.write"}),
+        "machine": frozenset(
+            {"definitions.read", "answers.read", "customers.read", "jobs.read", "jobs.write", "events.write"}
+        ),
+        "browser": frozenset({"events.write"}),  # a key that everybody can read
     }
 )
 
@@ -109,8 +114,7 @@ def who(request: Request) -> Caller:
     accounts = project.store.accounts
     authorization = request.headers.get("authorization")
     if authorization is not None:
-        scheme, _, secret = authorization.partition(" ")
-        key = accounts.key(secret.strip(), now) if scheme.lower() == "bearer" else None
+        key = accounts.key(_secret(authorization), now)
         if key is None:
             raise Unauthenticated("the key is unknown, expired or revoked", "send `Authorization: Bearer KEY`")
         return Caller(key.actor, project)
@@ -122,6 +126,18 @@ def who(request: Request) -> Caller:
         if not secrets.compare_digest(given.encode(), session.csrf.encode()):
             raise Forbidden("the request does not come from the console", f"send the session's `{CSRF_HEADER}`")
     return Caller(session.user.actor, project)
+
+
+def _secret(authorization: str) -> str:
+    """Return the key's secret, sent as it is or, as event libraries do, as the user name of basic authentication."""
+    scheme, _, said = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return said.strip()
+    try:
+        user = base64.b64decode(said, validate=True).decode() if scheme.lower() == "basic" else ""
+    except ValueError:
+        return ""
+    return user.partition(":")[0]
 
 
 def who_may(right: Right) -> Any:

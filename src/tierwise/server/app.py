@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tierwise.project import Project
 from tierwise.server.files import DefinitionFiles
+from tierwise.server.ingest import Ingest
 from tierwise.server.problems import PROBLEM_SCHEMA, add_handlers, bug, problem
 from tierwise.server.routers import (
     accounts,
@@ -20,6 +21,7 @@ from tierwise.server.routers import (
     audit,
     customers,
     definitions,
+    events,
     expressions,
     health,
     history,
@@ -43,6 +45,7 @@ _HEADERS: Final = (
 #: Every file of routes.
 ROUTERS: Final = (
     health, sessions, definitions, expressions, answers, customers, people, history, tables, jobs, accounts, audit,
+    events,
 )  # fmt: skip
 
 
@@ -60,7 +63,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        app.state.ingest.start()
         yield
+        app.state.ingest.close()
         project.close()
 
     refused: dict[int | str, dict[str, Any]] = {
@@ -78,6 +83,7 @@ def create_app(
     )
     app.state.project, app.state.clock, app.state.secure = project, clock, secure
     app.state.setup_token = setup_token
+    app.state.ingest = Ingest(project, clock)
     app.state.files = DefinitionFiles(project.folder)
     for router in ROUTERS:
         app.include_router(router.router)

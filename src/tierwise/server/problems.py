@@ -19,6 +19,8 @@ from tierwise.errors import TierwiseError
 __all__ = ["PROBLEM_SCHEMA", "add_handlers", "bug", "problem"]
 
 _LOG = logging.getLogger("tierwise.server")
+#: When to ask again somebody who cannot answer now.
+_RETRY_SECONDS: Final = "5"
 _MEDIA_TYPE: Final = "application/problem+json"
 #: What routes refuse by other means than a `TierwiseError`.
 _CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "wrong-media-type"}
@@ -50,7 +52,9 @@ def problem(status: int, code: str, title: str, detail: str = "", **more: Any) -
     """
     body = {"type": f"urn:tierwise:problem:{code}", "title": title, "status": status, "code": code}
     body |= {"detail": detail} if detail else {}
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = _RETRY_SECONDS
     return JSONResponse(plain(body | more), status, media_type=_MEDIA_TYPE, headers=headers)
 
 

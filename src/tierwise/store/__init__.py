@@ -52,6 +52,7 @@ from tierwise.store.points import Balance, Points, Proposal
 from tierwise.store.points_requests import Adjust, Earn, Entry, GiveBack, Given, Redeem, Request, Reverse, Transfer
 from tierwise.store.reviews import Review, Reviews
 from tierwise.store.runs import Run, Runs
+from tierwise.store.segments import Segment, Segments
 from tierwise.store.session import Store
 from tierwise.store.vault import Vault
 
@@ -97,6 +98,8 @@ __all__ = [
     "Reviews",
     "Run",
     "Runs",
+    "Segment",
+    "Segments",
     "Session",
     "Store",
     "Transfer",

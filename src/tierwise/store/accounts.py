@@ -21,7 +21,7 @@ from tierwise.store.transactions import Transactions
 __all__ = ["ROLES", "Accounts", "ApiKey", "Session", "User"]
 
 #: What a user or a key may be.
-ROLES: Final = ("owner", "admin", "analyst", "operator", "staff", "auditor", "machine")
+ROLES: Final = ("owner", "admin", "analyst", "operator", "staff", "auditor", "machine", "browser")
 #: How long a session lasts without being used, and how long at most.
 _IDLE: Final = timedelta(hours=12)
 _LONGEST: Final = timedelta(days=7)

@@ -96,6 +96,7 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "people_keys": ("master_id",),
         "people": ("field", "role"),
         "import_keys": ("wrapped", "master_id"),
+        "log_segments": ("wrapped", "master_id"),
         "erasures": ("state", "actor", "receipt"),
         "tombstones": ("digest",),
         "facts": ("kind", "name", "actor"),

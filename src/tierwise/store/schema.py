@@ -44,6 +44,7 @@ __all__ = [
     "import_keys",
     "jobs",
     "linkings",
+    "log_segments",
     "people",
     "people_keys",
     "run_steps",
@@ -219,6 +220,17 @@ import_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("master_id", Text, nullable=False),
     Column("received_at", Instant, nullable=False),
+)
+
+# A segment of the log of received events: its key, wrapped by a master key, and how far it is in the lake.
+log_segments = Table(
+    "log_segments",
+    METADATA,
+    Column("segment_id", Id, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("master_id", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("absorbed_to", Id, nullable=False),
 )
 
 # Who was erased or is being erased; `receipt` says what was destroyed, and never whose it was.

@@ -24,6 +24,7 @@ from tierwise.store.people import People
 from tierwise.store.points import Points
 from tierwise.store.reviews import Reviews
 from tierwise.store.runs import Runs
+from tierwise.store.segments import Segments
 from tierwise.store.transactions import Transactions
 from tierwise.store.vault import Vault
 
@@ -52,6 +53,7 @@ class Store:
         self.reviews = Reviews(transactions)
         self.people = People(transactions, self.vault)
         self.originals = Originals(transactions, self.vault)
+        self.segments = Segments(transactions, self.vault)
         self.erasures = Erasures(transactions, self.vault)
         self.exports = Exports(transactions)
         self.facts = Facts(transactions)

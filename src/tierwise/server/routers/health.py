@@ -32,6 +32,7 @@ def ready(request: Request, response: Response) -> dict[str, Any]:
         except TierwiseError as error:
             parts[name] = error.code
     parts["engine"] = "ok" if project.owner().get("answers") else "away"
+    parts["events"] = str(request.app.state.ingest.state()["state"])
     ok = all(state == "ok" for state in parts.values())
     if not ok:
         response.status_code = 503

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tierwise.errors import Forbidden, Unauthenticated, UnknownName
 from tierwise.project import Project
-from tierwise.server.access import SESSION_COOKIE, Caller, who
+from tierwise.server.access import CSRF_HEADER, SESSION_COOKIE, Caller, who
 from tierwise.server.routers.answering import Body
 from tierwise.store import Actor, Session
 
@@ -101,7 +101,8 @@ def log_out(request: Request, response: Response) -> None:
     """Log out."""
     found = _of_cookie(request)
     if found is not None:
-        if request.headers.get("x-csrf-token") != found.csrf:
+        given = request.headers.get(CSRF_HEADER, "")
+        if not secrets.compare_digest(given.encode(), found.csrf.encode()):
             raise Forbidden("the request does not come from the console", "send the session's `x-csrf-token`")
         store = request.app.state.project.store
         store.accounts.end_session(request.cookies[SESSION_COOKIE], request.app.state.clock())
