@@ -26,7 +26,8 @@ def _phone(text: str) -> str:
     if digits.startswith("00") and not foreign:
         digits, foreign = digits[2:], True
     national = digits.removeprefix("86")
-    if _CHINESE_MOBILE.fullmatch(national):  # 13 digits that begin with 86, or 11: the same telephone
+    abroad = foreign and national == digits  # an American number has the digits of a Chinese mobile too
+    if _CHINESE_MOBILE.fullmatch(national) and not abroad:  # 13 digits that begin with 86, or 11: the same telephone
         return f"+86{national}"
     if not _DIGITS_MIN <= len(digits) <= _DIGITS_MAX:
         return ""
