@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tierwise.shop import write_shop
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 
+#: What asks a cluster for minutes; the conformance suite asks it every construct in every run.
+_ASKED: Final = pytest.mark.skipif(not os.environ.get("TIERWISE_SPARK"), reason="takes minutes: set TIERWISE_SPARK=1")
 _CUSTOMERS: Final = 60
 _EARLIER: Final = "2026-03-31"
 #: One condition over names the results hold, one that reads rows.
@@ -96,13 +99,13 @@ def told(tmp_path_factory: pytest.TempPathFactory, spark_master: str) -> Iterato
     yield {"duckdb": _asked(folder), "spark": _asked(other.folder)}
 
 
-@pytest.mark.slow
+@_ASKED
 @pytest.mark.parametrize("what", ["reports", "estimates", "who", "sizes"])
 def test_the_demo_shop_is_told_alike(what: str, told: dict[str, Told]) -> None:
     assert getattr(told["spark"], what) == getattr(told["duckdb"], what)
 
 
-@pytest.mark.slow
+@_ASKED
 @pytest.mark.parametrize("table", ["customers", "memberships", "customers then"])
 def test_every_value_of_the_demo_shop_is_the_same(table: str, told: dict[str, Told]) -> None:
     here, there = told["duckdb"].tables[table], told["spark"].tables[table]
@@ -155,6 +158,7 @@ def test_from_one_engine_to_the_other_and_back(brand: Brand, spark_master: str) 
     assert (_tiers(brand), brand.rows("orders").__len__()) == (wanted, 4)
 
 
+@_ASKED
 def test_who_would_move_and_history_of_old_data(brand: Brand, spark_master: str) -> None:
     _on(brand, spark_master)
     with brand.open() as project:
