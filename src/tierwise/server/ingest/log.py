@@ -17,6 +17,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tierwise.errors import Overloaded, ProjectBusy, TierwiseError
+from tierwise.lake.entries import sync
 from tierwise.server.ingest.frames import frame, sound_end
 from tierwise.store import Segment, Store
 
@@ -177,7 +178,7 @@ class EventLog:
             segment, key = self._store.segments.begin(self._clock())
             try:
                 handle = os.open(self.path(segment.segment_id), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                _sync_folder(self._folder)
+                sync(self._folder)
             except OSError as error:
                 raise Overloaded(f"no events are taken: {error.strerror}", "make room on the disk") from None
             self._writing = _Writing(segment, AESGCM(key), handle)
@@ -227,11 +228,3 @@ def _write_all(handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
