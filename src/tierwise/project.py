@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.loyalty import PointsDesk
     from tierwise.people.desk import Desk
     from tierwise.verbs.asking import Asking
+    from tierwise.verbs.experimenting import Experimenting
     from tierwise.verbs.identifying import Identifying
     from tierwise.verbs.past import History, Past
     from tierwise.verbs.planning import Planning
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
-STAGES: Final = ("sources", "identity", "value", "loyalty")
+STAGES: Final = ("sources", "identity", "value", "loyalty", "evaluation")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
 GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "earning")
 
@@ -141,6 +142,13 @@ class Project:
         from tierwise.verbs.valuing import Valuing
 
         return Valuing(self._opened)
+
+    @cached_property
+    def experiments(self) -> Experimenting:
+        """Return the verbs about experiments: power, analyse."""
+        from tierwise.verbs.experimenting import Experimenting
+
+        return Experimenting(self._opened)
 
     @cached_property
     def jobs(self) -> Queueing:

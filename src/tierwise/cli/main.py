@@ -14,6 +14,7 @@ import typer
 from tierwise.cli import (
     asking,
     deciding,
+    experimenting,
     identity,
     jobs,
     making,
@@ -56,6 +57,7 @@ deciding.register(app)
 serving.register(app)
 identity.register(app)
 valuing.register(app)
+experimenting.register(app)
 
 
 @app.callback()

@@ -14,6 +14,7 @@ Modules, in reading order:
 - `queueing` jobs: add, list, get, cancel, retry
 - `past`     history, backfill
 - `valuing`  value: backtest
+- `experimenting` experiments: power, analyse
 - `erasing`  erase, finish: with the engine's file to themselves
 - `received` what was received and said, as known now or by an instant
 
