@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.verbs.asking import Asking
     from tierwise.verbs.experimenting import Experimenting
     from tierwise.verbs.identifying import Identifying
+    from tierwise.verbs.judging import Tierings
     from tierwise.verbs.past import History, Past
     from tierwise.verbs.planning import Planning
     from tierwise.verbs.queueing import Queueing
@@ -43,7 +44,7 @@ __all__ = ["GROUPS", "STAGES", "Project"]
 #: The stages of the river that exist, in its order.
 STAGES: Final = ("sources", "identity", "value", "loyalty", "evaluation")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
-GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "earning")
+GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "judging", "earning")
 
 
 class Project:
@@ -149,6 +150,13 @@ class Project:
         from tierwise.verbs.experimenting import Experimenting
 
         return Experimenting(self._opened)
+
+    @cached_property
+    def tierings(self) -> Tierings:
+        """Return the verbs about how good a tiering is: quality, suggest."""
+        from tierwise.verbs.judging import Judging, Tierings
+
+        return Tierings(Judging(self._opened), self._past)
 
     @cached_property
     def jobs(self) -> Queueing:

@@ -33,6 +33,7 @@ pytestmark = [
 class Outcome:
     """What a run said, and its customers by number."""
 
+    folder: Path
     report: Mapping[str, Any]
     customers: Mapping[str, Mapping[str, Any]]
     tiers: Mapping[str, tuple[str, ...]]
@@ -61,7 +62,7 @@ def outcome(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ou
         report = project.run()
         rows = project.table("customers").to_pylist()
     tiers = {name: tuple(form.tiers) for name, form in project.definitions.tierings.items()}
-    yield Outcome(report, {row["customer_key"]: row for row in rows}, tiers)
+    yield Outcome(folder, report, {row["customer_key"]: row for row in rows}, tiers)
 
 
 def test_every_row_is_accounted_for(outcome: Outcome, expected: Expected) -> None:
@@ -138,3 +139,26 @@ def _same(found: object, wanted: object) -> bool:
     if isinstance(wanted, float) and isinstance(found, float):
         return math.isclose(found, wanted, rel_tol=1e-9)
     return found == wanted
+
+
+def test_its_tierings_tell_what_comes(outcome: Outcome, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the last 90 days: above a shuffled tiering and above one for everybody, and better numbers hold up."""
+    monkeypatch.setenv("ONLINE_RETAIL", str(file))
+    chance = """\
+tierings:
+  shuffled: {ordered: true, tiers: {a: 'sample(0.1, salt="x")', b: 'sample(0.4, salt="y")', c: otherwise}}
+  everybody: {tiers: {one: otherwise}}
+"""
+    (outcome.folder / "definitions" / "chance.yaml").write_text(chance, encoding="utf-8")
+    with tierwise.open(outcome.folder) as project:
+        good = project.tierings.quality("value", against="shuffled")
+        shuffled, one = (project.tierings.quality(name) for name in ("shuffled", "everybody"))
+        found = project.tierings.suggest("lifecycle")
+    assert good["score_low"] > 0.4
+    assert good["against"]["low"] > 0.4
+    assert {gate["gate"]: gate["passed"] for gate in good["gates"]}["steps"]
+    assert shuffled["score"] < 0.1
+    assert one["score"] == 0
+    assert found["improves"]
+    assert found["low"] > 0
+    assert {edit["path"].partition(".")[0] for edit in found["edits"]} == {"parameters"}

@@ -17,6 +17,7 @@ from tierwise.cli import (
     experimenting,
     identity,
     jobs,
+    judging,
     making,
     owning,
     past,
@@ -58,6 +59,7 @@ serving.register(app)
 identity.register(app)
 valuing.register(app)
 experimenting.register(app)
+judging.register(app)
 
 
 @app.callback()

@@ -15,6 +15,8 @@ Modules, in reading order:
 - `past`     history, backfill
 - `valuing`  value: backtest
 - `experimenting` experiments: power, analyse
+- `hindsight` what was so at past instants, and what came afterwards
+- `judging`  tierings: quality, suggest
 - `erasing`  erase, finish: with the engine's file to themselves
 - `received` what was received and said, as known now or by an instant
 

@@ -76,7 +76,7 @@ class Asking:
                 raise UnknownName(f"there is no tag, tiering or segment `{name}`", near_name(name, known))
         standing = self.standing()
         snapshot = self.snapshot(standing, as_of or standing.as_of, frozen=kind == "moments")
-        with self._evaluator(standing, snapshot) as evaluator:
+        with self.evaluator(standing, snapshot) as evaluator:
             return evaluator.evaluate(Spine(kind, as_of, table), names)
 
     @reads
@@ -88,7 +88,7 @@ class Asking:
         fresh, catalogue = self._is_fresh(standing), self.opened.catalogue
         snapshot, known = self._of_results(standing, fresh), held(catalogue)
         reads = not fresh or reads_rows(catalogue, expression, known)
-        with self._evaluator(standing, snapshot, reads) as evaluator:
+        with self.evaluator(standing, snapshot, reads) as evaluator:
             base = (RESULTS, known) if fresh and evaluator.backend is self.opened.engine else None
             return estimate(evaluator, catalogue, expression, base)
 
@@ -106,7 +106,7 @@ class Asking:
             ("known_customers", RESULTS),
         )
         key, found_then = (self.opened.engine.rows(keys.from_(table)) for table in tables)
-        with self._evaluator(standing, snapshot) as evaluator:
+        with self.evaluator(standing, snapshot) as evaluator:
             here = fresh and found_then and evaluator.backend is self.opened.engine
             of_run = (RESULTS, PROGRAMMES, held(catalogue)) if here else None
             found = explain(evaluator, catalogue, customer_id, key[0][0] if key else customer, of_run)
@@ -182,7 +182,7 @@ class Asking:
         ), there
 
     @contextmanager
-    def _evaluator(self, standing: Standing, snapshot: Snapshot, reads: bool = True) -> Iterator[Evaluator]:
+    def evaluator(self, standing: Standing, snapshot: Snapshot, reads: bool = True) -> Iterator[Evaluator]:
         """Give an evaluator where the rows are; one that reads none works on the engine's results."""
         from tierwise.engine.build import source_of
         from tierwise.engine.evaluate import Evaluator
