@@ -24,6 +24,7 @@ Three shapes, the same in Python, on the command line (``--json``) and in the AP
     ├── KeyReused            an idempotency key came again with something else
     ├── NotEnough            less is there than was asked: points, stock, what can still be given back
     ├── SecondPerson         another person has to agree first
+    ├── TooMany              somebody asks more often than they may
     ├── Overloaded           more has come in than can be taken now; send it again later
     └── NotYet               declared by the language, not available in this version
 """
@@ -56,6 +57,7 @@ __all__ = [
     "SourceUnreadable",
     "TierwiseError",
     "TooLittleData",
+    "TooMany",
     "Unauthenticated",
     "UnknownName",
     "VaultLocked",
@@ -288,6 +290,13 @@ class Overloaded(TierwiseError):
 
     code = "overloaded"
     status = 503
+
+
+class TooMany(TierwiseError):
+    """Somebody asks more often than they may; `retry_after` says after how many seconds they may again."""
+
+    code = "too-many"
+    status = 429
 
 
 class TooLittleData(TierwiseError):

@@ -30,8 +30,10 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.loyalty import PointsDesk
     from tierwise.people.desk import Desk
     from tierwise.verbs.asking import Asking
+    from tierwise.verbs.browsing import Browsing
     from tierwise.verbs.experimenting import Experimenting
     from tierwise.verbs.identifying import Identifying
+    from tierwise.verbs.importing import Importing
     from tierwise.verbs.judging import Tierings
     from tierwise.verbs.past import History, Past
     from tierwise.verbs.planning import Planning
@@ -44,7 +46,10 @@ __all__ = ["GROUPS", "STAGES", "Project"]
 #: The stages of the river that exist, in its order.
 STAGES: Final = ("sources", "identity", "value", "loyalty", "evaluation")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
-GROUPS: Final = ("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "judging", "earning")
+GROUPS: Final = (
+    *("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "judging", "earning"),
+    *("browsing", "importing"),
+)
 
 
 class Project:
@@ -157,6 +162,20 @@ class Project:
         from tierwise.verbs.judging import Judging, Tierings
 
         return Tierings(Judging(self._opened), self._past)
+
+    @cached_property
+    def browsing(self) -> Browsing:
+        """Return the verbs of pages: overview, spread."""
+        from tierwise.verbs.browsing import Browsing
+
+        return Browsing(self._opened)
+
+    @cached_property
+    def importing(self) -> Importing:
+        """Return the verbs of a file before it is imported: look, rehearse."""
+        from tierwise.verbs.importing import Importing
+
+        return Importing(self._opened)
 
     @cached_property
     def jobs(self) -> Queueing:

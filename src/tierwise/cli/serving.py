@@ -73,6 +73,7 @@ def change_user(
     password: bool = typer.Option(False, "--password", help="Give a new password."),
     disable: bool = typer.Option(False, "--disable", help="Let the user in no more."),
     enable: bool = typer.Option(False, "--enable", help="Let the user in again."),
+    no_second_factor: bool = typer.Option(False, "--no-second-factor", help="Take their authenticator away."),
 ) -> None:
     """Change what a user may do, their password, or whether they are let in; their sessions end."""
     from tierwise.server.routers.sessions import hash_password
@@ -81,6 +82,8 @@ def change_user(
         raise BadRequest("a user is either let in or not", "say --disable or --enable")
     hashed = hash_password(_password()) if password else None
     with CONTEXT.get().open() as project:
+        if no_second_factor:
+            project.store.second_factors.remove(project.store.accounts.user(name), _actor(), _now())
         found = project.store.accounts.change_user(
             name, _actor(), _now(), roles=role or None, password_hash=hashed,
             disabled=True if disable else False if enable else None,

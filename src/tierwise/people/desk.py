@@ -66,6 +66,16 @@ class Desk:
         """
         return find_customer(self._premises.store, key, self._key_spaces)
 
+    def search(self, text: str) -> list[int]:
+        """Return every customer who has a number or an identifier, by their ids; nobody is an answer too.
+
+        Raises:
+            BadRequest: when it begins like ``id:42`` and is none.
+        """
+        store = self._premises.store
+        found = store.ids.find(text) or ([] if text.startswith("id:") else store.people.find(text))
+        return sorted(set(found))
+
     def show(self, key: str, *, masked: bool = False) -> dict[str, Any]:
         """Return a customer's numbers and personal values, decrypted, or masked."""
         who = self._person(key)

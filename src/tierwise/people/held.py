@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -78,6 +79,10 @@ def everything(
     found["memberships"] = [] if log is None else log.filter(pc.is_in(log["customer_id"], theirs)).to_pylist()
     found["computed"] = dict(computed) if computed is not None else None
     found["points"] = store.points.everything_of(who.customer_id)
+    found["requests"] = [
+        {**asdict(one), "actor": str(one.actor), "closed_by": None if one.closed_by is None else str(one.closed_by)}
+        for one in store.requests.of(who.customer_id)
+    ]
     found["quarantine"] = [
         row for rows in _quarantined(quarantine, store) for row in rows if who.named_in(row["original"])
     ]

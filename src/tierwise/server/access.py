@@ -16,7 +16,10 @@ from tierwise.errors import Forbidden, Unauthenticated
 from tierwise.project import Project
 from tierwise.store import Actor
 
-__all__ = ["CSRF_HEADER", "MAY", "SESSION_COOKIE", "Caller", "Right", "rights_of", "rights_required", "who", "who_may"]
+__all__ = [
+    "CSRF_HEADER", "MAY", "SESSION_COOKIE", "Caller", "Right", "address_of", "rights_of", "rights_required", "who",
+    "who_may",
+]  # fmt: skip
 
 Right = Literal[
     "definitions.read",  # what is declared, the language
@@ -26,10 +29,15 @@ Right = Literal[
     "sensitive.read",  # health and the like, and whatever derives from it
     "people.read",  # names, telephone numbers
     "people.erase",
+    "people.rights",  # everything held on a person, for them; what they ask
+    "identity.write",  # who is one person
+    "points.read",
+    "points.write",
     "facts.write",  # decisions by hand
     "jobs.read",
     "jobs.write",  # runs
     "quarantine.read",  # rows as they came
+    "imports.write",  # files of rows
     "sql",
     "accounts.read",
     "accounts.write",
@@ -38,19 +46,29 @@ Right = Literal[
 ]
 _DEFINING: Final[frozenset[Right]] = frozenset({"definitions.read", "definitions.write", "answers.read", "jobs.read"})
 _ALL: Final[frozenset[Right]] = frozenset(get_args(Right))
+_OPERATING: Final[frozenset[Right]] = frozenset(
+    {
+        *("customers.read", "people.read", "people.rights", "facts.write", "jobs.write", "quarantine.read"),
+        *("imports.write", "identity.write", "points.read", "points.write"),
+    }
+)
+_CONNECTED: Final[frozenset[Right]] = frozenset(
+    {
+        *("definitions.read", "answers.read", "customers.read", "jobs.read", "jobs.write", "events.write"),
+        *("points.read", "points.write"),
+    }
+)
 
 #: What each role may do.
 MAY: Final[Mapping[str, frozenset[Right]]] = MappingProxyType(
     {
         "owner": _ALL,
         "admin": _ALL,
-        "analyst": _DEFINING | {"customers.read", "jobs.write"},
-        "operator": _DEFINING | {"customers.read", "people.read", "facts.write", "jobs.write", "quarantine.read"},
-        "staff": frozenset({"customers.read", "people.read"}),
+        "analyst": _DEFINING | {"customers.read", "jobs.write", "points.read"},
+        "operator": _DEFINING | _OPERATING,
+        "staff": frozenset({"customers.read", "people.read", "points.read"}),
         "auditor": frozenset({"definitions.read", "jobs.read", "accounts.read", "audit.read"}),
-        "machine": frozenset(
-            {"definitions.read", "answers.read", "customers.read", "jobs.read", "jobs.write", "events.write"}
-        ),
+        "machine": _CONNECTED,
         "browser": frozenset({"events.write"}),  # a key that everybody can read
     }
 )
@@ -58,6 +76,10 @@ MAY: Final[Mapping[str, frozenset[Right]]] = MappingProxyType(
 SESSION_COOKIE: Final = "tierwise_session"
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
+#: Who needs a second factor on a server that others reach.
+_GUARDED: Final = frozenset({"owner", "admin"})
+#: Who sends events is held back by what waits in the log, not by how often they ask.
+_UNLIMITED: Final = ("events.write",)
 #: The attribute by which a route's dependency says what it asks for.
 _ASKS: Final = "tierwise_right"
 
@@ -67,7 +89,7 @@ def rights_of(roles: Iterable[str]) -> frozenset[Right]:
 
     Example:
         >>> sorted(rights_of(["staff"]))
-        ['customers.read', 'people.read']
+        ['customers.read', 'people.read', 'points.read']
     """
     none: frozenset[Right] = frozenset()
     return none.union(*(MAY.get(role, none) for role in roles))
@@ -79,11 +101,13 @@ class Caller:
 
     actor: Actor
     whole: Project
+    #: Why they may do nothing yet, although they are known.
+    barred: str = ""
 
     @cached_property
     def rights(self) -> frozenset[Right]:
-        """Return what they may do."""
-        return rights_of(self.actor.roles)
+        """Return what they may do; nothing while they are barred."""
+        return frozenset() if self.barred else rights_of(self.actor.roles)
 
     @cached_property
     def project(self) -> Project:
@@ -116,6 +140,7 @@ def who(request: Request) -> Caller:
     if authorization is not None:
         key = accounts.key(_secret(authorization), now)
         if key is None:
+            request.app.state.strangers.take(address_of(request), now)
             raise Unauthenticated("the key is unknown, expired or revoked", "send `Authorization: Bearer KEY`")
         return Caller(key.actor, project)
     session = accounts.session(request.cookies.get(SESSION_COOKIE, ""), now)
@@ -125,7 +150,16 @@ def who(request: Request) -> Caller:
         given = request.headers.get(CSRF_HEADER, "")
         if not secrets.compare_digest(given.encode(), session.csrf.encode()):
             raise Forbidden("the request does not come from the console", f"send the session's `{CSRF_HEADER}`")
-    return Caller(session.user.actor, project)
+    barred = ""
+    guarded = request.app.state.secure and not _GUARDED.isdisjoint(session.user.roles)
+    if guarded and not project.store.second_factors.confirmed(session.user):
+        barred = "an owner or admin needs a second factor here"
+    return Caller(session.user.actor, project, barred)
+
+
+def address_of(request: Request) -> str:
+    """Return where a request comes from, as far as it can be told."""
+    return request.client.host if request.client is not None else ""
 
 
 def _secret(authorization: str) -> str:
@@ -143,7 +177,11 @@ def _secret(authorization: str) -> str:
 def who_may(right: Right) -> Any:
     """Return the dependency of a route that only those may use who have a right; it gives the `Caller`."""
 
-    def allowed(caller: Caller = Depends(who)) -> Caller:
+    def allowed(request: Request, caller: Caller = Depends(who)) -> Caller:
+        if caller.actor.kind == "key" and right not in _UNLIMITED:
+            request.app.state.programs.take(caller.actor.id, request.app.state.clock())
+        if caller.barred:
+            raise Forbidden(caller.barred, "POST /v1/second-factor begins one", second_factor="missing")
         if not caller.may(right):
             raise Forbidden(f"this needs the right `{right}`", "ask an owner or admin for a role that has it")
         return caller

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tierwise.project import Project
 from tierwise.server.files import DefinitionFiles
 from tierwise.server.ingest import Ingest
+from tierwise.server.limits import Limit
 from tierwise.server.problems import PROBLEM_SCHEMA, add_handlers, bug, problem
 from tierwise.server.routers import (
     accounts,
@@ -25,27 +26,36 @@ from tierwise.server.routers import (
     expressions,
     health,
     history,
+    identity,
+    imports,
     jobs,
     people,
+    points,
     sessions,
     tables,
 )
+from tierwise.server.uploads import UploadedFiles
 
 __all__ = ["ROUTERS", "create_app"]
 
-#: A request says no more than so much; files to import have a route of their own.
+#: A request says no more than so much, but for the routes that take whole files.
 _MOST_BYTES: Final = 4 << 20
+_MORE_BYTES: Final = {("POST", "/v1/imports"): 1 << 30}
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cache-control", b"no-store"),
 )
+#: Where browsers come by HTTPS, they come by nothing else for a year.
+_SECURE_HEADERS: Final = ((b"strict-transport-security", b"max-age=31536000"),)
 #: Every file of routes.
 ROUTERS: Final = (
     health, sessions, definitions, expressions, answers, customers, people, history, tables, jobs, accounts, audit,
-    events,
+    events, imports, points, identity,
 )  # fmt: skip
 
 
@@ -85,18 +95,21 @@ def create_app(
     app.state.setup_token = setup_token
     app.state.ingest = Ingest(project, clock)
     app.state.files = DefinitionFiles(project.folder)
+    # Whoever is not known yet, by address; programs, by key.
+    app.state.strangers, app.state.programs = Limit(30, 0.5), Limit(1_000, 100.0)
+    app.state.uploads = UploadedFiles(project.folder)
     for router in ROUTERS:
         app.include_router(router.router)
     add_handlers(app)
-    app.add_middleware(_Guard)
+    app.add_middleware(_Guard, headers=(*_HEADERS, *(_SECURE_HEADERS if secure else ())))
     return app
 
 
 class _Guard:
     """Refuses requests that are too large, and sets the headers that keep a browser from being misled."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, headers: Sequence[tuple[bytes, bytes]] = _HEADERS) -> None:
+        self._app, self._headers = app, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -104,30 +117,31 @@ class _Guard:
             await self._app(scope, receive, send)
             return
         read, begun = 0, False
+        most = _MORE_BYTES.get((scope["method"], scope["path"]), _MOST_BYTES)
 
         async def with_headers(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
                 there = {name.lower() for name, _ in message.get("headers", [])}
-                message["headers"] = [*message.get("headers", []), *(h for h in _HEADERS if h[0] not in there)]
+                message["headers"] = [*message.get("headers", []), *(h for h in self._headers if h[0] not in there)]
             await send(message)
 
         async def counted() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > _MOST_BYTES:
+            if read > most:
                 raise _TooLarge
             return message
 
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         try:
-            if not declared.isdigit() or int(declared) > _MOST_BYTES:
+            if not declared.isdigit() or int(declared) > most:
                 raise _TooLarge
             await self._app(scope, counted, with_headers)
         except _TooLarge:
-            refusal = problem(413, "too-large", f"a request has at most {_MOST_BYTES >> 20} MB", "send it in parts")
+            refusal = problem(413, "too-large", f"this request has at most {most >> 20} MB", "send it in parts")
             await refusal(scope, receive, with_headers)
         except Exception as error:
             if begun:  # half an answer is out: only the broken line can say so

@@ -53,8 +53,8 @@ def problem(status: int, code: str, title: str, detail: str = "", **more: Any) -
     body = {"type": f"urn:tierwise:problem:{code}", "title": title, "status": status, "code": code}
     body |= {"detail": detail} if detail else {}
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = _RETRY_SECONDS
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        headers["Retry-After"] = str(more.get("retry_after", _RETRY_SECONDS))
     return JSONResponse(plain(body | more), status, media_type=_MEDIA_TYPE, headers=headers)
 
 

@@ -22,7 +22,7 @@ from tierwise.sources.fates import REFUSED, Fates
 from tierwise.sources.known import KnownKeys
 from tierwise.sources.mapping import MappedStream, Mapping_
 from tierwise.sources.personal import personal_columns
-from tierwise.sources.quarantine import Quarantine
+from tierwise.sources.quarantine import Preview, Quarantine, Refusing
 from tierwise.sources.records import Reader
 from tierwise.sources.related import make_related
 from tierwise.sources.staging import Staging
@@ -30,7 +30,7 @@ from tierwise.sources.statements import RowStatements, missing, named, subquery
 from tierwise.sources.withdraw import gone, withdrawn
 from tierwise.store import Store
 
-__all__ = ["FileImport", "ImportReport", "import_file"]
+__all__ = ["FileImport", "ImportReport", "import_file", "rehearse_file"]
 
 #: What the engine may hold of a file in memory; the rest of a large one waits in the draft's folder.
 _MEMORY_MB: Final = 2_500
@@ -119,13 +119,40 @@ def import_file(
         return _Import(work, reader, lake, refused, store, engine, import_id, draft).run(shown, progress)
 
 
+def rehearse_file(
+    work: FileImport, shown: str, reader: Reader, lake: Lake, store: Store, folder: Path, most: int
+) -> tuple[ImportReport, list[dict[str, Any]]]:
+    """Judge every row of a file as an import would, and take nothing in.
+
+    Args:
+        work: the source, its mapping and what is known of the file.
+        shown: what the file is called in the report.
+        reader: the open file.
+        lake: what was received before.
+        store: tells whose rows are refused, and the blind indexes of identifiers.
+        folder: an empty folder for what is too much for the memory; the caller removes it.
+        most: how many refused rows to return.
+
+    Returns:
+        The report an import would make now, and the first refused rows.
+
+    Raises:
+        SourceUnreadable: when the file turns out to be unreadable half-way.
+    """
+    refused = Preview(most)
+    with DuckEngine(None, memory_limit_mb=_MEMORY_MB, spill=folder / "spill") as engine:
+        report = _Import(work, reader, lake, refused, store, engine, lake.version + 1, folder).judge(shown)
+    report.state = "rehearsed"
+    return report, refused.rows
+
+
 class _Import:
     def __init__(
         self,
         work: FileImport,
         reader: Reader,
         lake: Lake,
-        quarantine: Quarantine,
+        quarantine: Refusing,
         store: Store,
         engine: DuckEngine,
         import_id: int,
@@ -143,7 +170,8 @@ class _Import:
             engine, statements, work.mapping, reader, quarantine, store.erasures.refusals(), self.personal
         )
 
-    def run(self, shown: str, progress: Callable[[int], None]) -> ImportReport:
+    def judge(self, shown: str, progress: Callable[[int], None] = lambda rows: None) -> ImportReport:
+        """Read the file and decide what becomes of each of its rows."""
         work = self.work
         self.report = report = ImportReport(work.name, shown, personal_columns=sorted(work.mapping.personal))
         report.rows_read = self.staging.run(progress)
@@ -157,13 +185,17 @@ class _Import:
         counts = self.fates.counts()
         report.new, report.replaced = counts.new, counts.replaced
         report.duplicate, report.kept_first = counts.duplicate, counts.kept_first
+        report.reasons = dict(sorted(self.quarantine.reasons.items()))
+        report.quarantined = sum(report.reasons.values())
+        assert report.rows_read == report.new + report.replaced + report.duplicate + report.quarantined, report
+        return report
+
+    def run(self, shown: str, progress: Callable[[int], None]) -> ImportReport:
+        work, report = self.work, self.judge(shown, progress)
         self.assign_ids()
         files = self.write()
         if self.personal is not None:
             self.personal.settle(lambda first, last: self.engine.batches(self.owners(first, last)))
-        report.reasons = dict(sorted(self.quarantine.reasons.items()))
-        report.quarantined = sum(report.reasons.values())
-        assert report.rows_read == report.new + report.replaced + report.duplicate + report.quarantined, report
         self.quarantine.close()
         about = {
             "source": work.name,

@@ -1,18 +1,18 @@
-"""The quarantine of one import: rows that were refused, with line, column, reason and encrypted text, as one file."""
+"""Where refused rows go, with line, column, reason and text: encrypted in a file, or looked at by whoever rehearses."""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tierwise.store import Originals
 
-__all__ = ["QUARANTINE", "Quarantine"]
+__all__ = ["QUARANTINE", "Preview", "Quarantine", "Refusing"]
 
 #: The columns of a quarantine file.
 QUARANTINE: Final = pa.schema(
@@ -30,6 +30,48 @@ QUARANTINE: Final = pa.schema(
 )
 #: So many refused rows are held before they are written.
 _HELD: Final = 50_000
+
+
+class Refusing(Protocol):
+    """Who takes the refused rows of one file; `reasons` counts them."""
+
+    reasons: Counter[str]
+
+    def add(self, line: int, column: str | None, reason: str, original: str | None, detail: str = "") -> None:
+        """Take in one row; without an original, there is none that may be kept."""
+
+    def close(self) -> None:
+        """Put what was taken in its place, once every row has been judged."""
+
+
+class Preview:
+    """The first refused rows of a file that is only looked at: in memory, and gone with it.
+
+    Args:
+        most: how many rows are kept; all of them are counted.
+
+    Example:
+        >>> preview = Preview(1)
+        >>> for line in (2, 5):
+        ...     preview.add(line, "time", "not_a_date", "c-7,soon")
+        >>> preview.reasons["not_a_date"], [row["line"] for row in preview.rows]
+        (2, [2])
+    """
+
+    def __init__(self, most: int) -> None:
+        self.reasons: Counter[str] = Counter()
+        self.rows: list[dict[str, Any]] = []
+        self._most = most
+
+    def add(self, line: int, column: str | None, reason: str, original: str | None, detail: str = "") -> None:
+        """Take in one row."""
+        self.reasons[reason] += 1
+        if len(self.rows) < self._most:
+            row = {"line": line, "column": column, "reason": reason, "detail": detail, "original": original}
+            self.rows.append(row)
+
+    def close(self) -> None:
+        """Leave everything as it is: a preview has no place of its own."""
 
 
 class Quarantine:

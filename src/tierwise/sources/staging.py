@@ -15,7 +15,7 @@ from sqlglot import exp
 from tierwise.engine.backends.duckdb.engine import DuckEngine
 from tierwise.engine.sql import col, number, text
 from tierwise.sources.mapping import INDEX_SUFFIX, Mapping_
-from tierwise.sources.quarantine import Quarantine
+from tierwise.sources.quarantine import Refusing
 from tierwise.sources.records import CsvReader, RawBatch, Reader
 from tierwise.sources.related import UNMATCHED
 from tierwise.sources.statements import RAW, SEPARATOR, STAGED, RowStatements, named, present
@@ -71,7 +71,7 @@ class Staging:
         statements: RowStatements,
         mapping: Mapping_,
         reader: Reader,
-        quarantine: Quarantine,
+        quarantine: Refusing,
         refusals: Refusals,
         personal: Personal | None = None,
     ) -> None:

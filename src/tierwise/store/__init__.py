@@ -31,6 +31,9 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `points_checks` the proof of the books
 - `runs`          what was run, when, on what, and how it ended
 - `accounts`      who may use the console and the API: users, sessions, keys
+- `second_factors`  what the authenticators of users know, each code taken once
+- `uploads`       files that somebody has sent, until they are committed or discarded
+- `subject_requests`  what people ask about their own data, and by when it is due
 - `jobs`          work that a worker does later, claimed for the time of a lease
 - `checks`        what must always hold, looked over on demand
 - `session`       `Store`, which holds them together
@@ -52,8 +55,11 @@ from tierwise.store.points import Balance, Points, Proposal
 from tierwise.store.points_requests import Adjust, Earn, Entry, GiveBack, Given, Redeem, Request, Reverse, Transfer
 from tierwise.store.reviews import Review, Reviews
 from tierwise.store.runs import Run, Runs
+from tierwise.store.second_factors import SecondFactors
 from tierwise.store.segments import Segment, Segments
 from tierwise.store.session import Store
+from tierwise.store.subject_requests import SubjectRequest, SubjectRequests
+from tierwise.store.uploads import Upload, Uploads
 from tierwise.store.vault import Vault
 
 __all__ = [
@@ -98,11 +104,16 @@ __all__ = [
     "Reviews",
     "Run",
     "Runs",
+    "SecondFactors",
     "Segment",
     "Segments",
     "Session",
     "Store",
+    "SubjectRequest",
+    "SubjectRequests",
     "Transfer",
+    "Upload",
+    "Uploads",
     "User",
     "Vault",
 ]

@@ -24,6 +24,7 @@ from tierwise.store.schema import (
     source_records,
 )
 from tierwise.store.schema_points import point_entries, point_proposals
+from tierwise.store.schema_server import subject_requests, uploads
 from tierwise.store.transactions import Transactions
 
 __all__ = ["check_store"]
@@ -43,6 +44,8 @@ _NUMBERED: Final[dict[str, Column[Any]]] = {
     "audit_seq": audit_seals.c.seq,
     "point_entry_id": point_entries.c.entry_id,
     "point_proposal_id": point_proposals.c.proposal_id,
+    "upload_id": uploads.c.upload_id,
+    "subject_request_id": subject_requests.c.request_id,
 }
 
 

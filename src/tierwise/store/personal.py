@@ -64,12 +64,13 @@ PERSONAL: Final = (
     ),
     Personal("point_entries", ("reference", "reason"), "customer_id", "columns", export="as it is", mask="never shown"),
     Personal("point_proposals", ("reason",), "customer_id", "columns", export="as it is", mask="never shown"),
+    Personal("subject_requests", ("note",), "customer_id", "columns", export="as it is", mask="never shown"),
     Personal("source_records", ("source_key",), "source_record_id", "row", export="as it is", mask="never shown"),
     Personal("exports", ("path",), "path", "row", export="never: it is the brand's", mask="never shown"),
 )
 
 #: Tables whose rows stay, under a number that nothing leads back to a person: the books would not balance without them.
-KEPT: Final = ("point_accounts", "point_entries", "point_lots", "point_postings", "point_proposals")
+KEPT: Final = ("point_accounts", "point_entries", "point_lots", "point_postings", "point_proposals", "subject_requests")
 
 #: The other columns that could hold a text, by table: what is in them is nobody's.
 IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -100,6 +101,8 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "erasures": ("state", "actor", "receipt"),
         "tombstones": ("digest",),
         "facts": ("kind", "name", "actor"),
+        "uploads": ("name", "fingerprint", "state", "actor", "source", "file"),
+        "subject_requests": ("kind", "state", "actor", "closed_by"),
         "exports": ("table_name", "fingerprint", "actor"),
         "jobs": (
             "kind",
@@ -121,6 +124,7 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         # Those who work for the brand, not its customers.
         "users": ("name", "roles", "password_hash"),
         "sessions": ("digest", "csrf"),
+        "second_factors": ("wrapped", "master_id"),
         "api_keys": ("name", "prefix", "digest", "roles", "created_by"),
     }
 )

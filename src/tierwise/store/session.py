@@ -24,8 +24,11 @@ from tierwise.store.people import People
 from tierwise.store.points import Points
 from tierwise.store.reviews import Reviews
 from tierwise.store.runs import Runs
+from tierwise.store.second_factors import SecondFactors
 from tierwise.store.segments import Segments
+from tierwise.store.subject_requests import SubjectRequests
 from tierwise.store.transactions import Transactions
+from tierwise.store.uploads import Uploads
 from tierwise.store.vault import Vault
 
 __all__ = ["KEY_FILE", "Store"]
@@ -62,6 +65,9 @@ class Store:
         self.jobs = Jobs(transactions)
         self.audit = Audit(transactions, anchor, self.vault)
         self.accounts = Accounts(transactions)
+        self.second_factors = SecondFactors(transactions, self.vault)
+        self.uploads = Uploads(transactions)
+        self.requests = SubjectRequests(transactions)
 
     @classmethod
     def open(

@@ -14,6 +14,7 @@ from tierwise.errors import BadRequest, VaultLocked
 from tierwise.store.bulk import execute_rows
 from tierwise.store.keys import VARIABLE, Keyring, MasterKey, derive, make_key, make_keyring, read_keyring
 from tierwise.store.schema import import_keys, log_segments, people_keys, vault_keys
+from tierwise.store.schema_server import second_factors
 from tierwise.store.transactions import Transactions
 
 __all__ = ["DIGEST_BYTES", "Vault"]
@@ -26,6 +27,7 @@ _WRAPPED: Final[tuple[tuple[Table, Column[Any]], ...]] = (
     (people_keys, people_keys.c.source_record_id),
     (import_keys, import_keys.c.import_id),
     (log_segments, log_segments.c.segment_id),
+    (second_factors, second_factors.c.user_id),
 )
 _ROTATED_AT_ONCE: Final = 5_000
 

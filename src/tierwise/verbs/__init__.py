@@ -7,6 +7,8 @@ Modules, in reading order:
 - `declared` the definitions, read again when their files change
 - `edited`   both states of the definitions, and who moves between them
 - `planning` plan, concerned, diff, replay
+- `browsing` overview, spread: what a page shows at once
+- `importing` look, rehearse: a file before it is imported
 - `asking`   show, table, evaluate, estimate, explain, sql
 - `running`  run, refresh, absorb, compact
 - `identifying` link, merge, split, why, report

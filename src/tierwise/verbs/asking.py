@@ -48,8 +48,8 @@ class Asking:
         if what not in tables:
             raise UnknownName(f"there is no table of {what!r}", near_name(what, [*tables, "runs", "tables"]))
         standing = self.standing()
-        state = "fresh" if self._is_fresh(standing) else "stale"
-        return tables[what](engine, self._current(), RESULTS, {"as_of": standing.as_of, "state": state})
+        about = {"as_of": standing.as_of, "state": self.state(standing)}
+        return tables[what](engine, self.current(), RESULTS, about)
 
     @reads
     def table(self, name: str) -> pa.Table:
@@ -136,14 +136,22 @@ class Asking:
             raise UnknownName("there are no results yet", "run `tierwise run` first")
         return found
 
+    def state(self, standing: Standing) -> str:
+        """Return ``fresh`` while the results show what is declared, received and recorded now, else ``stale``."""
+        return "fresh" if self._is_fresh(standing) else "stale"
+
     def _is_fresh(self, standing: Standing) -> bool:
         """Whether the results show what is declared, received and recorded now."""
         shown = standing.definitions_hash, standing.lake_version, standing.log_run, standing.facts_version
         newest, said = int(last_run(self.opened.lake).get("run_id", 0)), self.opened.store.facts.version()
         return shown == (self.opened.definitions.digest, rows_version(self.opened), newest, said)
 
-    def _current(self) -> Catalogue:
-        """Return the catalogue, when the results were computed with it."""
+    def current(self) -> Catalogue:
+        """Return the catalogue, when the results were computed with it.
+
+        Raises:
+            BadRequest: when something declared has not been computed yet.
+        """
         catalogue, there = self.opened.catalogue, self.opened.engine.columns(RESULTS)
         missing = [n for n in (*catalogue.tags, *catalogue.tierings, *catalogue.segments) if n not in there]
         if missing:

@@ -1,8 +1,8 @@
-"""The routes, one file per noun; every one says the right it needs, or stands in `PUBLIC`."""
+"""The routes, one file per noun; every one says the right it needs, or stands in `PUBLIC` or `OWN`."""
 
 from typing import Final
 
-__all__ = ["PUBLIC"]
+__all__ = ["OWN", "PUBLIC"]
 
 #: The routes that anybody may use: (method, path).
 PUBLIC: Final = frozenset(
@@ -15,3 +15,5 @@ PUBLIC: Final = frozenset(
         ("GET", "/v1/session"),
     }
 )
+#: The routes of whoever is known, about themselves.
+OWN: Final = frozenset({("GET", "/v1/me"), ("POST", "/v1/second-factor"), ("POST", "/v1/second-factor/confirm")})

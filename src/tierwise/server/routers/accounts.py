@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -47,6 +47,7 @@ class UserChange(Body):
     roles: list[str] | None = Field(None, min_length=1, max_length=10)
     password: str | None = Field(None, min_length=12, max_length=400)
     disabled: bool | None = None
+    second_factor: Literal[False] | None = Field(None, description="take the second factor away")
 
 
 class NewKey(Body):
@@ -78,8 +79,10 @@ def change_user(name: str, asked: UserChange, request: Request, caller: Caller =
     _may_give(caller, [*accounts.user(name).roles, *(asked.roles or ())])
     password = None if asked.password is None else hash_password(asked.password)
     said = {"roles": asked.roles, "password_hash": password, "disabled": asked.disabled}
-    if all(value is None for value in said.values()):
-        raise BadRequest("nothing is to be changed", "say roles, password or disabled")
+    if all(value is None for value in (*said.values(), asked.second_factor)):
+        raise BadRequest("nothing is to be changed", "say roles, password, disabled or second_factor")
+    if asked.second_factor is False:
+        caller.project.store.second_factors.remove(accounts.user(name), caller.actor, _now(request))
     return _user(accounts.change_user(name, caller.actor, _now(request), **said))  # type: ignore[arg-type]
 
 

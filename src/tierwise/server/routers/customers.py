@@ -14,7 +14,7 @@ from tierwise.errors import BadRequest, UnknownName, near_name
 from tierwise.server.access import Caller, who_may
 from tierwise.server.routers.answering import page, read_cursor, rows_of
 
-__all__ = ["customer", "customers", "router", "timeline"]
+__all__ = ["customer", "customers", "router", "search", "timeline"]
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 _READ = who_may("customers.read")
@@ -48,6 +48,22 @@ def customers(
     return page(rows_of(caller.project.sql(select.sql("duckdb"))), limit, "customer_id")
 
 
+@router.get("/customers/search")
+def search(
+    request: Request, q: str = Query(min_length=1, max_length=200, examples=["13800138000"]), caller: Caller = _READ
+) -> dict[str, Any]:
+    """Find customers by the brand's number, `id:42`, or an identifier such as a telephone number, however written.
+
+    What identifies is compared by its blind index: nothing is decrypted, and nothing that is only similar is found.
+    """
+    project = caller.project
+    found = project.people.search(q)
+    rows = _of_numbers(caller, found)
+    at = request.app.state.clock()
+    project.store.audit.record(at, caller.actor, "customer.search", "customers", {"found": len(found)})
+    return {"items": [rows.get(number, {"customer_id": number}) for number in found]}
+
+
 @router.get("/customers/{customer}")
 def customer(customer: str, request: Request, caller: Caller = _READ) -> dict[str, Any]:
     """Return one customer: tags, tiers, segments, each with why, what would move them up, and when time would.
@@ -78,6 +94,20 @@ def timeline(customer: str, request: Request, caller: Caller = _READ) -> dict[st
     at = request.app.state.clock()
     project.store.audit.record(at, caller.actor, "customer.timeline", f"customer:{customer_id}")
     return {"customer_id": customer_id, "items": items}
+
+
+def _of_numbers(caller: Caller, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the customers of some numbers with their tiers, those the last run knows."""
+    if not numbers:
+        return {}
+    shown = [name for name in caller.project.catalogue.tierings if name not in caller.hidden()]
+    mine = exp.In(this=_column("customer_id"), expressions=[exp.Literal.number(number) for number in numbers])
+    select = exp.select(*(_column(name) for name in (*_ABOUT, *shown))).from_(_table("customers")).where(mine)
+    try:
+        rows = rows_of(caller.project.sql(select.sql("duckdb")))
+    except (UnknownName, BadRequest):  # nothing has been run yet, or not since something was declared
+        return {}
+    return {row["customer_id"]: row for row in rows}
 
 
 def _rows_of(caller: Caller, stream: str, customer_id: int) -> list[dict[str, Any]]:
