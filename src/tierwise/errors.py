@@ -82,6 +82,8 @@ PROBLEM_CODES: dict[str, str] = {
     "never-matches": "A tier can never match, because an earlier tier always matches first.",
     "programme": "A tiering that remembers is declared in a way that has no meaning.",
     "points": "What is declared about points has no meaning.",
+    "channel": "A channel is declared in a way that cannot work.",
+    "template": "A message made from the template would be wrong: an unknown field, no way out, a banned promise.",
     "not-yet": "The language has this, this version does not.",
     "source": "A source cannot be read as declared.",
     "engine": "The engine of this project cannot do this; another one can.",

@@ -38,13 +38,14 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.verbs.past import History, Past
     from tierwise.verbs.planning import Planning
     from tierwise.verbs.queueing import Queueing
+    from tierwise.verbs.reaching import Reaching
     from tierwise.verbs.running import Running
     from tierwise.verbs.valuing import Valuing
 
 __all__ = ["GROUPS", "STAGES", "Project"]
 
 #: The stages of the river that exist, in its order.
-STAGES: Final = ("sources", "identity", "value", "loyalty", "evaluation")
+STAGES: Final = ("sources", "identity", "value", "loyalty", "channels", "evaluation")
 #: Every group of verbs, by its module in `tierwise.verbs`; what is not in here the engine's owner does for nobody.
 GROUPS: Final = (
     *("asking", "planning", "running", "past", "identifying", "erasing", "valuing", "judging", "earning"),
@@ -178,6 +179,13 @@ class Project:
         return Importing(self._opened)
 
     @cached_property
+    def channels(self) -> Reaching:
+        """Return the verbs about channels: list, test, preview."""
+        from tierwise.verbs.reaching import Reaching
+
+        return Reaching(self._opened)
+
+    @cached_property
     def jobs(self) -> Queueing:
         """Return the verbs about work that is done later."""
         from tierwise.verbs.queueing import Queueing
@@ -288,7 +296,14 @@ class Project:
         declaration = self._opened.declaration
         _, problems = declaration.checked()
         definitions = declaration.loaded[0]
-        return problems if definitions is None else problems + check_sources(definitions)
+        if definitions is None:
+            return problems
+        problems = problems + check_sources(definitions)
+        if definitions.channels or definitions.templates:
+            from tierwise.channels import check_channels
+
+            problems += check_channels(definitions)
+        return problems
 
     def plan(self, top: int = 20) -> dict[str, Any]:
         """Return what a run would do, and who would move by what was edited since the newest recorded run.

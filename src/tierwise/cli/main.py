@@ -24,6 +24,7 @@ from tierwise.cli import (
     people,
     planning,
     points,
+    reaching,
     running,
     serving,
     storing,
@@ -60,6 +61,7 @@ identity.register(app)
 valuing.register(app)
 experimenting.register(app)
 judging.register(app)
+reaching.register(app)
 
 
 @app.callback()

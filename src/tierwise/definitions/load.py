@@ -19,6 +19,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString, ScalarString
 
+from tierwise.definitions.channels import ChannelForm, TemplateForm
 from tierwise.definitions.identity import Identity
 from tierwise.definitions.model import Lookup, Parameter, Segment, Settings, StreamForm, Tag, Tiering
 from tierwise.definitions.names import name_problem
@@ -37,11 +38,13 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "lookups": Lookup,
     "streams": StreamForm,
     "points": PointsProgramme,
+    "channels": ChannelForm,
+    "templates": TemplateForm,
 }
 #: What is declared once in a project, so that its keys are its parts and no names.
 _SINGLE: Final[Mapping[str, type[BaseModel]]] = {"identity": Identity}
 #: Sections that change no answer of the engine.
-_APART: Final = ("points",)
+_APART: Final = ("points", "channels", "templates")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Definitions:
     streams: Mapping[str, StreamForm] = field(default_factory=dict)
     identity: Identity | None = field(default=None, compare=False)
     points: Mapping[str, PointsProgramme] = field(default_factory=dict)
+    channels: Mapping[str, ChannelForm] = field(default_factory=dict)
+    templates: Mapping[str, TemplateForm] = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
 

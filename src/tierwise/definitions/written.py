@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from tierwise.definitions.load import Definitions, define
 from tierwise.errors import Place, Problem
 
@@ -38,10 +40,11 @@ def write_down(definitions: Definitions) -> dict[str, Any]:
     whole = {**definitions.written, "settings": settings}
     if definitions.identity is not None:
         whole["identity"] = definitions.identity.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    whole["points"] = [
-        [name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)]
-        for name, form in definitions.points.items()
-    ]
+    for section in ("points", "channels", "templates"):
+        forms: Mapping[str, BaseModel] = getattr(definitions, section)
+        whole[section] = [
+            [name, form.model_dump(mode="json", by_alias=True, exclude_defaults=True)] for name, form in forms.items()
+        ]
     return {"written": whole, "places": places}
 
 
@@ -57,6 +60,9 @@ def recall(written: Mapping[str, Any], folder: Path) -> Definitions | None:
         True
         >>> definitions, _ = define("shop", points={"club": {"earn": {"buy": {"from": "orders", "per": "0.1"}}}})
         >>> recall(write_down(definitions), Path()).points == definitions.points
+        True
+        >>> definitions, _ = define("shop", channels={"hook": {"kind": "webhook", "inside": ["crm.local"]}})
+        >>> recall(write_down(definitions), Path()).channels == definitions.channels
         True
     """
     definitions, problems = read_back(written["written"], folder)

@@ -19,6 +19,7 @@ Modules, in reading order:
 - `experimenting` experiments: power, analyse
 - `hindsight` what was so at past instants, and what came afterwards
 - `judging`  tierings: quality, suggest
+- `reaching` channels: list, preview, test
 - `erasing`  erase, finish: with the engine's file to themselves
 - `received` what was received and said, as known now or by an instant
 
