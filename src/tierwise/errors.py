@@ -84,6 +84,7 @@ PROBLEM_CODES: dict[str, str] = {
     "points": "What is declared about points has no meaning.",
     "channel": "A channel is declared in a way that cannot work.",
     "template": "A message made from the template would be wrong: an unknown field, no way out, a banned promise.",
+    "consent": "What is declared about consent leaves something out.",
     "not-yet": "The language has this, this version does not.",
     "source": "A source cannot be read as declared.",
     "engine": "The engine of this project cannot do this; another one can.",

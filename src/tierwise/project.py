@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # a verb's modules are imported when it is first asked: most 
     from tierwise.people.desk import Desk
     from tierwise.verbs.asking import Asking
     from tierwise.verbs.browsing import Browsing
+    from tierwise.verbs.consenting import Consenting
     from tierwise.verbs.experimenting import Experimenting
     from tierwise.verbs.identifying import Identifying
     from tierwise.verbs.importing import Importing
@@ -184,6 +185,13 @@ class Project:
         from tierwise.verbs.reaching import Reaching
 
         return Reaching(self._opened)
+
+    @cached_property
+    def consent(self) -> Consenting:
+        """Return the verbs about what people agree to: record, withdraw, show, load, report."""
+        from tierwise.verbs.consenting import Consenting
+
+        return Consenting(self._opened)
 
     @cached_property
     def jobs(self) -> Queueing:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.store.people_data import AT, NAME, PHONE, records, values
 from tierwise.store import Actor, Store
+from tierwise.store.personal import PERSONAL
 
 ANN = Actor("cli", "ann")
 Raw = Callable[..., list[tuple[Any, ...]]]
@@ -36,8 +37,8 @@ def test_what_is_destroyed_and_what_stays(store: Store, two: tuple[int, int]) ->
     customers = [store.ids.find(key)[0] for key in ("canary-a", "canary-b")]
     store.facts.record("pin", "grade", customers, "gold", reason="a friend", actor=ANN, at=AT)
     erasure = store.erasures.get(erase(store, a))
-    untouched = dict.fromkeys(("identity_edges", "identity_reviews", "point_entries", "point_proposals"), 0)
-    gone = {"people": 3, "people_keys": 1, "facts": 1, "identities": 1, "source_records": 1, **untouched}
+    untouched = {one.table: 0 for one in PERSONAL if one.by != "path"}
+    gone = {**untouched, "people": 3, "people_keys": 1, "facts": 1, "identities": 1, "source_records": 1}
     assert (erasure.state, erasure.ended_at, erasure.actor, erasure.receipt) == (
         "done",
         AT,

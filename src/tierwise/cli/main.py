@@ -13,6 +13,7 @@ import typer
 
 from tierwise.cli import (
     asking,
+    consent,
     deciding,
     experimenting,
     identity,
@@ -53,6 +54,7 @@ jobs.register(app)
 storing.register(app)
 people.register(app)
 points.register(app)
+consent.register(app)
 owning.register(app)
 past.register(app)
 deciding.register(app)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from tierwise.definitions.consenting import consent_problems
 from tierwise.definitions.earning import points_problems
 from tierwise.definitions.implication import implies
 from tierwise.definitions.language.checker import Scope, TierNames, check_expression
@@ -284,6 +285,7 @@ class _Check:
         self.worth(tags)
         known = replace(base, tags={name: rule.expr.kind for name, rule in tags.items() if rule.expr is not None})
         self.problems += points_problems(definitions, known)
+        self.problems += consent_problems(definitions)
         warnings = [problem for problem in self.problems if problem.severity == "warning"]
         if len(warnings) < len(self.problems):
             return None, self.problems

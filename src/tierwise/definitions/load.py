@@ -20,6 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString, ScalarString
 
 from tierwise.definitions.channels import ChannelForm, TemplateForm
+from tierwise.definitions.consents import Consent
 from tierwise.definitions.identity import Identity
 from tierwise.definitions.model import Lookup, Parameter, Segment, Settings, StreamForm, Tag, Tiering
 from tierwise.definitions.names import name_problem
@@ -42,7 +43,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "templates": TemplateForm,
 }
 #: What is declared once in a project, so that its keys are its parts and no names.
-_SINGLE: Final[Mapping[str, type[BaseModel]]] = {"identity": Identity}
+_SINGLE: Final[Mapping[str, type[BaseModel]]] = {"identity": Identity, "consent": Consent}
 #: Sections that change no answer of the engine.
 _APART: Final = ("points", "channels", "templates")
 
@@ -51,8 +52,9 @@ _APART: Final = ("points", "channels", "templates")
 class Definitions:
     """Everything a brand declared, and where.
 
-    `places` maps a path (``tags.r.value``) to where it stands; it is no part of equality, nor of `digest`. Nor is
-    `identity`: what answers depend on is who was linked, and that is the identity version.
+    `places` maps a path (``tags.r.value``) to where it stands; it is no part of equality, nor of `digest`. Nor are
+    `identity` and `consent`: what answers depend on is who was linked, and that is the identity version, and what was
+    said.
     """
 
     settings: Settings
@@ -64,6 +66,7 @@ class Definitions:
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
     streams: Mapping[str, StreamForm] = field(default_factory=dict)
     identity: Identity | None = field(default=None, compare=False)
+    consent: Consent | None = field(default=None, compare=False)
     points: Mapping[str, PointsProgramme] = field(default_factory=dict)
     channels: Mapping[str, ChannelForm] = field(default_factory=dict)
     templates: Mapping[str, TemplateForm] = field(default_factory=dict)
@@ -166,9 +169,9 @@ class _Reader:
         settings = self.found["settings"].get("")
         if settings is None:
             return None, self.problems
-        sections = {section: self.found[section] for section in ("sources", *_SECTIONS)}
-        identity = self.found["identity"].get("")
-        whole = Definitions(settings, **sections, identity=identity, folder=self.folder, places=self.places)
+        sections: dict[str, Any] = {section: self.found[section] for section in ("sources", *_SECTIONS)}
+        single: dict[str, Any] = {section: self.found[section].get("") for section in _SINGLE}
+        whole = Definitions(settings, **sections, **single, folder=self.folder, places=self.places)
         return whole, self.problems
 
     def report(self, code: str, message: str, where: Place, hint: str = "") -> None:

@@ -84,6 +84,24 @@ _IN_STORE: Final = tuple(
         ("point_lots", ("lot_id",), "points that were earned together", "what is left of them, and when they expire"),
         ("point_accounts", ("customer_id",), "a customer's points", "the balance; never below 0"),
         ("point_proposals", ("proposal_id",), "an adjustment for a second person", "who proposed it, who decided"),
+        (
+            "consent_statements",
+            ("statement_id",),
+            "what a person said about a purpose on a channel",
+            "granted, withdrawn or expired, in whose words, with what evidence; never changed",
+        ),
+        (
+            "consent_records",
+            ("source_record_id", "statement_id"),
+            "a source record that a statement is about",
+            "all that were the customer's then; a split takes them along",
+        ),
+        (
+            "consent_states",
+            ("customer_id", "purpose", "channel"),
+            "what follows for a customer",
+            "the strictest of what their records say; no row is a refusal",
+        ),
         ("sequences", ("name",), "the next number of a kind", "a number is never given twice"),
     )
 )

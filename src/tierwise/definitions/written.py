@@ -38,8 +38,10 @@ def write_down(definitions: Definitions) -> dict[str, Any]:
     settings = definitions.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     places = {path: [place.file, place.line, place.column, place.path] for path, place in definitions.places.items()}
     whole = {**definitions.written, "settings": settings}
-    if definitions.identity is not None:
-        whole["identity"] = definitions.identity.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for section in ("identity", "consent"):
+        form = getattr(definitions, section)
+        if form is not None:
+            whole[section] = form.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for section in ("points", "channels", "templates"):
         forms: Mapping[str, BaseModel] = getattr(definitions, section)
         whole[section] = [

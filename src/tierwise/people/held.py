@@ -83,6 +83,7 @@ def everything(
         {**asdict(one), "actor": str(one.actor), "closed_by": None if one.closed_by is None else str(one.closed_by)}
         for one in store.requests.of(who.customer_id)
     ]
+    found["consent"] = store.consents.everything_of(who.customer_id)
     found["quarantine"] = [
         row for rows in _quarantined(quarantine, store) for row in rows if who.named_in(row["original"])
     ]

@@ -29,6 +29,11 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 - `points`        what customers have earned, spent and lost, in double entry
 - `points_reports`  what the points outstanding amount to, and what became of those earned
 - `points_checks` the proof of the books
+- `consents_requests`  what can be said of consent
+- `consents_folding`   what follows from all that was said: the strictest
+- `consents_writing`   statements written, and what follows worked out anew
+- `consents`      what people agree to, withdraw, and for how long
+- `consents_checks`    the proof that statements are what was said, and that states follow from them
 - `runs`          what was run, when, on what, and how it ended
 - `accounts`      who may use the console and the API: users, sessions, keys
 - `second_factors`  what the authenticators of users know, each code taken once
@@ -42,6 +47,8 @@ SQLite in one file on a laptop, PostgreSQL by URL. Modules, in reading order:
 from tierwise.store.accounts import Accounts, ApiKey, Session, User
 from tierwise.store.actors import SYSTEM, Actor
 from tierwise.store.audit import Audit, AuditEntry, AuditReport, Finding
+from tierwise.store.consents import Consents
+from tierwise.store.consents_requests import ConsentState, Say, Statement
 from tierwise.store.decisions import Decisions
 from tierwise.store.erasures import Erasure, Erasures, Refusals
 from tierwise.store.exports import Export, Exports
@@ -73,6 +80,8 @@ __all__ = [
     "AuditReport",
     "Balance",
     "Change",
+    "ConsentState",
+    "Consents",
     "Decisions",
     "Earn",
     "Edge",
@@ -104,10 +113,12 @@ __all__ = [
     "Reviews",
     "Run",
     "Runs",
+    "Say",
     "SecondFactors",
     "Segment",
     "Segments",
     "Session",
+    "Statement",
     "Store",
     "SubjectRequest",
     "SubjectRequests",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, Connection, Select, and_, func, inspect, or_, select, text
 
 from tierwise.store.audit import Audit, Finding
+from tierwise.store.consents_checks import check_consents
 from tierwise.store.points_checks import check_points
 from tierwise.store.schema import (
     METADATA,
@@ -23,6 +24,7 @@ from tierwise.store.schema import (
     sequences,
     source_records,
 )
+from tierwise.store.schema_consents import consent_statements
 from tierwise.store.schema_points import point_entries, point_proposals
 from tierwise.store.schema_server import subject_requests, uploads
 from tierwise.store.transactions import Transactions
@@ -46,6 +48,7 @@ _NUMBERED: Final[dict[str, Column[Any]]] = {
     "point_proposal_id": point_proposals.c.proposal_id,
     "upload_id": uploads.c.upload_id,
     "subject_request_id": subject_requests.c.request_id,
+    "consent_statement_id": consent_statements.c.statement_id,
 }
 
 
@@ -59,7 +62,7 @@ def check_store(transactions: Transactions, audit: Audit) -> list[Finding]:
     with transactions.read() as connection:
         found = [*_file(connection), *_schema(connection)]
         if not found:  # what follows reads the tables
-            found = [*_ids(connection), *_numbers(connection), *check_points(connection)]
+            found = [*_ids(connection), *_numbers(connection), *check_points(connection), *check_consents(connection)]
     return found if found else audit.verify().findings
 
 

@@ -26,6 +26,7 @@ from tierwise.errors import ProjectBusy
 from tierwise.store.actors import Actor
 from tierwise.store.audit import note
 from tierwise.store.bulk import bound, execute_rows
+from tierwise.store.consents_writing import regroup
 from tierwise.store.reviews import decide_review
 from tierwise.store.schema import (
     Instant,
@@ -240,6 +241,7 @@ class Links:
             _add(connection, change, version, actor, at)
             said = {"moved": len(change.moves), "added": len(change.added), "retracted": len(change.retracted)}
             note(connection, at, actor, f"identity.{change.kind}", f"identity:{version}", {**said, **change.details})
+            regroup(connection, [record for record, _ in change.moves], version)
         return version
 
     # -- linkings ---------------------------------------------------------------------------------------------------

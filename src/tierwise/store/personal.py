@@ -65,12 +65,38 @@ PERSONAL: Final = (
     Personal("point_entries", ("reference", "reason"), "customer_id", "columns", export="as it is", mask="never shown"),
     Personal("point_proposals", ("reason",), "customer_id", "columns", export="as it is", mask="never shown"),
     Personal("subject_requests", ("note",), "customer_id", "columns", export="as it is", mask="never shown"),
+    Personal(
+        "consent_statements",
+        ("evidence", "salt"),
+        "source_record_id",
+        "columns",
+        export="the evidence as it is, with the statement",
+        mask="never shown",
+    ),
+    Personal(
+        "consent_states",
+        ("purpose", "channel", "state"),
+        "customer_id",
+        "row",
+        export="as it is",
+        mask="shown: a send depends on it",
+    ),
     Personal("source_records", ("source_key",), "source_record_id", "row", export="as it is", mask="never shown"),
     Personal("exports", ("path",), "path", "row", export="never: it is the brand's", mask="never shown"),
 )
 
-#: Tables whose rows stay, under a number that nothing leads back to a person: the books would not balance without them.
-KEPT: Final = ("point_accounts", "point_entries", "point_lots", "point_postings", "point_proposals", "subject_requests")
+#: Tables whose rows stay, under a number that nothing leads back to a person: the books would not balance without them,
+#: and that something was agreed to could not be proved.
+KEPT: Final = (
+    "consent_records",
+    "consent_statements",
+    "point_accounts",
+    "point_entries",
+    "point_lots",
+    "point_postings",
+    "point_proposals",
+    "subject_requests",
+)
 
 #: The other columns that could hold a text, by table: what is in them is nobody's.
 IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -119,6 +145,19 @@ IMPERSONAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "point_postings": ("account",),
         "point_lots": ("source",),
         "point_proposals": ("proposed_by", "state", "decided_by"),
+        "consent_statements": (
+            "key",
+            "body",
+            "purpose",
+            "channel",
+            "sensitive",
+            "state",
+            "text_version",
+            "text_digest",
+            "source",
+            "mark",
+            "actor",
+        ),
         "audit_entries": ("actor", "action", "object", "details"),
         "audit_seals": ("method", "prev_hash", "hash"),
         # Those who work for the brand, not its customers.

@@ -13,6 +13,7 @@ from tierwise.store import migrations
 from tierwise.store.accounts import Accounts
 from tierwise.store.audit import Audit, Finding
 from tierwise.store.checks import check_store
+from tierwise.store.consents import Consents
 from tierwise.store.erasures import Erasures
 from tierwise.store.exports import Exports
 from tierwise.store.facts import Facts
@@ -61,6 +62,7 @@ class Store:
         self.exports = Exports(transactions)
         self.facts = Facts(transactions)
         self.points = Points(transactions)
+        self.consents = Consents(transactions)
         self.runs = Runs(transactions)
         self.jobs = Jobs(transactions)
         self.audit = Audit(transactions, anchor, self.vault)
@@ -129,6 +131,7 @@ class Store:
     def close(self) -> None:
         """Do what is waiting, seal what the audit has, close every connection; the store cannot be used afterwards."""
         self.points.close()
+        self.consents.close()
         # What cannot be sealed now (another process writes, the server is gone) is sealed by whoever comes next.
         with suppress(TierwiseError, OSError):
             self.audit.seal()

@@ -15,7 +15,20 @@ from tierwise.errors import EngineRefused
 __all__ = ["REVISIONS", "revision_of", "upgrade"]
 
 #: Every revision there is, oldest first; the last one is what this code needs.
-REVISIONS: tuple[str, ...] = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0011", "0014", "0017")
+REVISIONS: tuple[str, ...] = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0011",
+    "0014",
+    "0017",
+    "0018",
+)
 
 _ADVISORY_LOCK = 0x7469657277697365  # "tierwise"
 
