@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tierwise.cli.context import CONTEXT
+from tierwise.cli.tied import TIED, end_with_input
 
 if TYPE_CHECKING:
     from tierwise.store import Job
@@ -106,6 +107,7 @@ def _put(kind: str, payload: dict[str, Any], key: str) -> None:
 def worker(
     once: bool = typer.Option(False, "--once", help="Do what is due now, then end."),
     lease: int = typer.Option(60, min=3, help="Seconds after which the job of a worker that died is taken over."),
+    tied: bool = typer.Option(False, "--tied", help=TIED),
 ) -> None:
     """Work off jobs and what tierwise.yaml schedules, until it is told to stop (Ctrl-C, SIGTERM)."""
     # Imported late: only this command needs a scheduler.
@@ -121,6 +123,8 @@ def worker(
     working = Worker(folder, name, _now, lease=seconds, tell=context.tell)
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda number, frame: working.stop())
+    if tied:
+        end_with_input()
     if not once:
         context.tell(f"worker {name}")
         working.work()

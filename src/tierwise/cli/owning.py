@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tierwise.cli.context import CONTEXT, Context
+from tierwise.cli.tied import TIED, end_with_input
 
 if TYPE_CHECKING:
     from tierwise.engine.owner.claim import Holder
@@ -25,10 +26,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(engine, name="engine")
 
 
-def serve() -> None:
+def serve(tied: bool = typer.Option(False, "--tied", help=TIED)) -> None:
     """Hold the engine for other commands until stopped; they answer sooner, and it stays open between them."""
     context = CONTEXT.get()
     signal.signal(signal.SIGTERM, _ended)
+    if tied:
+        end_with_input()
 
     def ready(holder: Holder) -> None:
         context.tell(context.word(f"引擎由进程 {holder.pid} 持有", f"process {holder.pid} holds the engine"))

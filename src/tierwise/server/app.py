@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -93,6 +94,7 @@ def create_app(
     )
     app.state.project, app.state.clock, app.state.secure = project, clock, secure
     app.state.setup_token = setup_token
+    app.state.stopping = threading.Event()
     app.state.ingest = Ingest(project, clock)
     app.state.files = DefinitionFiles(project.folder)
     # Whoever is not known yet, by address; programs, by key.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -67,8 +68,8 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=20,
     )
-    server = _Server(config, lambda bound: _said(tell, host, bound, token))
-    beside = [["engine", "serve"], *([["worker"]] if works else [])]
+    server = _Server(config, lambda bound: _said(tell, host, bound, token), app.state.stopping)
+    beside = [["engine", "serve", "--tied"], *([["worker", "--tied"]] if works else [])]
     with ExitStack() as running, closing(_listening(host, port)) as listening:
         for words in beside:
             running.enter_context(_Beside(folder, words, tell))
@@ -97,15 +98,20 @@ def _listening(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Says where it listens once it does."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None], stopping: threading.Event) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._stopping = ready, stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say where."""
         await super().startup(sockets)
         if self.started:
             self._ready(self.servers[0].sockets[0].getsockname()[1])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop: whoever is told what happens is told no more, whoever waits for an answer gets it."""
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def _said(tell: Callable[[str], None], host: str, port: int, token: str | None) -> None:
@@ -119,7 +125,7 @@ class _Beside:
     """A command that runs beside the server, and is started again when it ends."""
 
     def __init__(self, folder: Path, words: Sequence[str], tell: Callable[[str], None]) -> None:
-        self._words, self._tell = " ".join(words), tell
+        self._words, self._tell = " ".join(word for word in words if not word.startswith("-")), tell
         self._command = [sys.executable, "-c", _COMMAND, "--project", str(folder), *words]
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -145,14 +151,15 @@ class _Beside:
             timer = threading.Timer(_LIVED_SECONDS, lived.set)
             timer.daemon = True
             # A group of its own: Ctrl-C reaches the server, which ends this one when it has answered everybody.
+            # And tied to this one by its standard input: should the server be killed, it ends as well.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                 env=os.environ, start_new_session=True,
             )  # fmt: skip
             timer.start()
             if self._stopping.is_set():
                 self._process.terminate()
-            _, said = self._process.communicate()
+            said = self._said()
             timer.cancel()
             if self._stopping.is_set():
                 return
@@ -160,3 +167,15 @@ class _Beside:
             wait = _FIRST_WAIT_SECONDS if lived.is_set() else min(wait * 2, _LONGEST_WAIT_SECONDS)
             self._tell(f"`tierwise {self._words}` has ended, again in {wait:g} s: {reason[-1] if reason else ''}")
             self._stopping.wait(wait)
+
+    def _said(self) -> bytes:
+        """Wait for the process to end; return the end of what it said is wrong."""
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stderr is not None
+        said = b""
+        while part := process.stderr.read1(65536):  # type: ignore[attr-defined]
+            said = (said + part)[-65536:]
+        process.wait()
+        process.stdin.close()
+        process.stderr.close()
+        return said

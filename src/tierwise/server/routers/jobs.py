@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any, Final
@@ -94,7 +95,8 @@ async def watch(job_id: int, request: Request, caller: Caller = _READ) -> Stream
 
     async def told() -> AsyncIterator[str]:
         said, quiet, found = "", 0.0, first
-        while not await request.is_disconnected():
+        stopping: threading.Event = request.app.state.stopping
+        while not stopping.is_set() and not await request.is_disconnected():
             text = json.dumps(_job(found), ensure_ascii=False)
             if text != said:
                 said, quiet = text, 0.0
