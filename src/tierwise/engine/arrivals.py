@@ -24,7 +24,7 @@ from tierwise.engine.sql import col, equals, fn, null, number, text
 
 __all__ = ["ARRIVED", "Arrivals", "semi_join"]
 
-#: The temporary table of the customers whose rows have changed: customer_id.
+#: The temporary table of the customers whose rows have changed: customer_id, whether one was replaced or withdrawn.
 ARRIVED: Final = "arrived$"
 _RECORDS_OF_ROWS: Final = "records_of_rows$"
 _WANTED_REFUNDS: Final = "refunds_wanted$"
@@ -85,11 +85,11 @@ class Arrivals:
 
     def touched(self) -> exp.Expression:
         """Return the customers of new rows, of the rows they replace, and of the orders that refunds are for."""
-        parts = [exp.select(col("customer_id")).from_(_t(f"{name}_fresh$")) for name in sorted(self.new)]
+        who, as_it_was, corrected = col("customer_id"), exp.false().as_("corrected"), exp.true().as_("corrected")
+        parts = [exp.select(who, as_it_was).from_(_t(f"{name}_fresh$")) for name in sorted(self.new)]
         for name, count in self.gone.items():
             if count:
-                before = exp.select(col("customer_id")).from_(_t(stream_table(name)))
-                parts.append(before.where(self.is_gone(name)))
+                parts.append(exp.select(who, corrected).from_(_t(stream_table(name))).where(self.is_gone(name)))
         if REFUNDS.name in self.new:
             of_order = (col("order_id"), col("key_space"))
             named = exp.select(*of_order).from_(_t(f"{REFUNDS.name}_fresh$"))
@@ -97,14 +97,16 @@ class Arrivals:
             if self.gone[REFUNDS.name]:
                 before = exp.select(*(c.copy() for c in of_order)).from_(_t(REFUNDS.name))
                 found = exp.Union(this=named, expression=before.where(self.is_gone(REFUNDS.name)), distinct=False)
-            orders = exp.select(col("customer_id")).from_(_t(ORDERS.name))
+            orders = exp.select(who, as_it_was).from_(_t(ORDERS.name))
             parts.append(orders.where(_among(("order_id", "key_space"), found)))
         if not parts:
-            return exp.select(col("customer_id")).from_(_t(KNOWN_CUSTOMERS)).where(exp.false())
+            return exp.select(who, as_it_was).from_(_t(KNOWN_CUSTOMERS)).where(exp.false())
         union: exp.Expression = parts[0]
         for part in parts[1:]:
             union = exp.Union(this=union, expression=part, distinct=False)
-        return exp.select(col("customer_id")).from_(exp.Subquery(this=union, alias=_alias("u"))).distinct()
+        corrected = exp.Anonymous(this="bool_or", expressions=[col("corrected")]).as_("corrected")
+        rows = exp.Subquery(this=union, alias=_alias("u"))
+        return exp.select(who, corrected).from_(rows).group_by(col("customer_id"))
 
     def is_gone(self, stream: str) -> exp.Expression:
         """Whether a row of the table has been replaced or withdrawn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Final
 
 from sqlglot import exp
@@ -101,13 +102,7 @@ class Clock:
 
     def macros(self) -> Mapping[str, exp.Expression]:
         """Return the functions of one argument ``w`` that a backend must define before this clock's SQL runs."""
-        if len(self.zone.changes) <= _FEW:
-            return {}
-        first, changes, wall = self.zone.first_offset, self.zone.changes, exp.Paren(this=exp.column("w"))
-        return {
-            _LOCAL_TIME: _wall_time(wall, first, changes),
-            _UTC_TIME: _shift(wall.copy(), first, changes, _at_wall_change, -1),
-        }
+        return _conversions(self.zone)
 
     # -- arithmetic -------------------------------------------------------------------------------------------------
 
@@ -163,6 +158,19 @@ class Clock:
 _FEW: Final = 16
 _LOCAL_TIME: Final = "local_time"
 _UTC_TIME: Final = "utc_time"
+
+
+@cache
+def _conversions(zone: Zone) -> Mapping[str, exp.Expression]:
+    """Return the functions of a zone, once: making them takes longer than most statements."""
+    if len(zone.changes) <= _FEW:
+        return {}
+    wall = exp.Paren(this=exp.column("w"))
+    return {
+        _LOCAL_TIME: _wall_time(wall, zone.first_offset, zone.changes),
+        _UTC_TIME: _shift(wall.copy(), zone.first_offset, zone.changes, _at_wall_change, -1),
+    }
+
 
 _Edge = Callable[[datetime, timedelta, timedelta], datetime]
 

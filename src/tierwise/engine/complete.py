@@ -157,6 +157,7 @@ class Completion:
         distributions: Sequence[Distribution],
         results: str = f"{RESULTS}$new",
         held: str = "",
+        arrived: str = "",
     ) -> tuple[int, dict[str, int]]:
         """Append the membership changes and the distributions to the lake, in one manifest; return changes by cause.
 
@@ -165,6 +166,7 @@ class Completion:
             distributions: those that were published for it.
             results: the table of results.
             held: the table of the results that the log holds of the same customers, when they are not everyone.
+            arrived: the table of the customers whose rows have changed (customer_id, corrected), where there is one.
         """
         catalogue, lake, last = self.inputs.catalogue, self.inputs.lake, last_run(self.inputs.lake)
         instant, before = snapshot.as_of, last.get("at")
@@ -185,6 +187,7 @@ class Completion:
             since,
             manual=manual,
             regrouped=self.inputs.regrouped,
+            arrived=arrived,
         )
         log = membership_changes(self.engine, catalogue, results, lake, entry, self.inputs.ids, held)
         about = {

@@ -26,6 +26,7 @@ from tierwise.engine.groups import group_answer
 from tierwise.engine.joins import Source
 from tierwise.engine.lunar import lunar_tables
 from tierwise.engine.plan import Compiler
+from tierwise.engine.portions import Portions, ranges_of
 from tierwise.engine.remembering import STATE_COLUMNS, remember
 from tierwise.engine.snapshot import Snapshot, Spine, everyone, moments
 from tierwise.engine.sql import KEY, col, literal, null
@@ -37,7 +38,12 @@ KNOWN_CUSTOMERS: Final = "known_customers"
 
 
 class Backend(Protocol):
-    """What an engine's tables are worked with."""
+    """What an engine's tables are worked with.
+
+    `at_once` is of how many customers everything is worked out at once, None of any number.
+    """
+
+    at_once: int | None
 
     def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int:
         """Make (or remake) a table of a SELECT; return how many rows it has."""
@@ -157,17 +163,25 @@ class Evaluator:
         if compiler.by_hand:
             before = with_by_hand(self, cells, compiler.by_hand, spine, before)
             about += [by_hand(name) for name in sorted(compiler.by_hand)]
-        last = cells.last_stage
+        portions = self.portions(before) if spine.kind == "everyone" else None
+        if portions is not None:
+            compiler.source = portions.source
+        shown, last = portions.before if portions else "", cells.last_stage
         for stage in range(last + 1):
             self.progress(f"stage {stage + 1}", stage, last + 1)
             kept = None if whole else list(dict.fromkeys([*about, *compiler.kept(stage, names)]))
-            answers = self.answers(cells, compiler, spine, stage, before)
-            select = compiler.projection(stage, before, compiler.passes(stage, before), answers, kept)
-            if stage < last:
+            answers = self.answers(cells, compiler, spine, stage, before, shown or before)
+            passes = compiler.passes(stage, shown or before)
+            select = compiler.projection(stage, shown or before, passes, answers, kept)
+            if portions is not None:
+                made = self.filled(portions, before, select)
+            elif stage < last:
                 made = self.temporary("stage", select)
-                self.backend.drop(before)
-                before = made
-        return select
+            else:
+                return select
+            self.backend.drop(before)
+            before = made
+        return exp.select("*", copy=False).from_(_t(before), copy=False)
 
     def evaluate(self, spine: Spine, names: Sequence[str]) -> pa.Table:
         """Return customer_id, as_of and the names, one row a customer (or moment, in their order)."""
@@ -295,17 +309,43 @@ class Evaluator:
 
     # -- stages -----------------------------------------------------------------------------------------------------
 
+    def portions(self, before: str) -> Portions | None:
+        """Return the portions everyone of a table is evaluated in, None when they are evaluated at once."""
+        ranges = ranges_of(self.backend, before)
+        if not ranges:
+            return None
+        found = Portions(self.backend, self.source, ranges, lambda done, total: self.progress("customers", done, total))
+        self._temporary += found.views
+        return found
+
+    def filled(self, portions: Portions, before: str, select: exp.Select) -> str:
+        """Return the table of a stage that is made portion by portion."""
+        self._count += 1
+        name = f"stage{self._count}$"
+        self._temporary.append(name)
+        portions.fill(name, before, select)
+        return name
+
     def answers(
-        self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str
+        self, cells: Cells, compiler: Compiler, spine: Spine, stage: int, before: str, shown: str
     ) -> dict[str, exp.Expression]:
-        """Publish what a stage compares with; return what answers each of its population cells."""
+        """Publish what a stage compares with; return what answers each of its population cells.
+
+        Args:
+            cells: what is computed.
+            compiler: writes the SELECTs.
+            spine: who and when.
+            stage: which stage.
+            before: the table of the stage before.
+            shown: the same, or the view of a portion of it, for whose rows the answers are.
+        """
         found: dict[str, exp.Expression] = {}
         for node, cell in cells.populations.items():
             if cells.stage_of[cell] == stage:
                 versions = self.versions(node, spine, compiler, before)
                 in_place = answered_in_place(compiler, node, versions)
                 if in_place is None:
-                    in_place = answer(compiler, node, before, self.compared(node, versions, spine))
+                    in_place = answer(compiler, node, shown, self.compared(node, versions, spine))
                 found[cell] = in_place
         for cell, table in self.group_answers(cells, compiler, spine, stage, before).items():
             found[cell] = exp.select("*", copy=False).from_(_t(table), copy=False)

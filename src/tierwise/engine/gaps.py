@@ -100,6 +100,8 @@ def _empty(backend: _Said, name: str, kinds: dict[str, Kind]) -> None:
 class _Said:
     """An engine without rows that has every statement said in Spark's words before it is run."""
 
+    at_once: int | None = None
+
     def __init__(self, engine: DuckEngine) -> None:
         self._engine = engine
         self._macros: dict[str, exp.Expression] = {}

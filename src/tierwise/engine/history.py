@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,6 +33,8 @@ MEMBERSHIPS: Final = pa.schema(
 )
 #: The temporary table of changes, while what they were is looked up.
 _CHANGED: Final = "changed$"
+#: Tables of the lake whose rows are no customer's.
+_OF_NOBODY: Final = ("products", "stores", "memberships", "distributions")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class LogEntry:
 
     `backfills` says that the row is of an instant before the first run: it is compared with what the log says before
     that instant, and its cause is always ``backfill``. `manual` are the customers and names of which something said
-    by hand began or ended since the last run, `regrouped` the customers whose records have become others.
+    by hand began or ended since the last run, `regrouped` the customers whose records have become others; `arrived` is
+    the table of those whose rows have changed (customer_id, corrected), where a refresh has it.
     """
 
     run_id: int
@@ -54,6 +57,7 @@ class LogEntry:
     backfills: bool = False
     manual: pa.Table | None = None
     regrouped: pa.Table | None = None
+    arrived: str = ""
 
 
 def recorded(lake: Lake, as_of: datetime, up_to: int | None = None) -> tuple[tuple[str, ...], int]:
@@ -94,8 +98,7 @@ def membership_changes(
     engine.register(IDS, ids)
     # whose rows came matters only to what is declared as it was
     as_before = {*catalogue.tierings, *catalogue.segments} - entry.definition_causes.keys()
-    arrived = _touched(lake, entry.since_version if as_before else lake.version)
-    engine.create("touched$", arrived, temporary=True)
+    engine.create("touched$", _touched(lake, entry, as_before), temporary=True)
     joined = exp.select(
         exp.Coalesce(this=col("customer_id", "n"), expressions=[col("customer_id", "b")]).as_("customer_id"),
         exp.Coalesce(this=col("kind", "n"), expressions=[col("kind", "b")]).as_("kind"),
@@ -267,28 +270,48 @@ def _paths(lake: Lake, entries: Sequence[Entry]) -> list[str]:
     return [str(lake.folder / file.path) for e in entries for file in e.files if file.table == "memberships"]
 
 
-def _touched(lake: Lake, since: int) -> exp.Expression:
-    """Return (customer_id, corrected) of the customers whose rows have come since a version of the lake."""
-    paths = [
-        str(lake.folder / file.path)
-        for e in lake.entries("rows")
-        if e.number > since
-        for file in e.files
-        if file.table not in ("products", "stores")
-    ]
-    nobody = exp.select(cast(null(), "BIGINT").as_("customer_id"), exp.false().as_("corrected")).where(exp.false())
-    if not paths:
-        return nobody
-    rows = exp.Select(
-        expressions=[col("source_record_id"), equals(col("fate"), text("replaced")).as_("corrected")]
-    ).from_(_parquet(paths))
-    joined = exp.select(
-        col("customer_id", "i"), exp.Anonymous(this="bool_or", expressions=[col("corrected", "r")]).as_("corrected")
+def _touched(lake: Lake, entry: LogEntry, as_before: Collection[str]) -> exp.Expression:
+    """Return (customer_id, corrected) of the customers whose rows have come or gone since the last run.
+
+    A row that was another customer's before is a correction for both.
+    """
+    since = entry.since_version if as_before else lake.version
+    tables = [table for table in lake.tables() if table not in _OF_NOBODY]
+    came = {table: [str(path) for path in lake.paths(table, since=since)] for table in tables}
+    paths = [path for own in came.values() for path in own]
+    parts: list[exp.Select] = []
+    if paths:
+        rows = exp.select(col("source_record_id"), _replaced().as_("corrected")).from_(_parquet(paths))
+        parts.append(_of_records(rows))
+    if entry.arrived:
+        parts.append(exp.select(col("customer_id"), col("corrected")).from_(_t(entry.arrived)).where(col("corrected")))
+    elif paths:
+        replaced = {name for e in lake.entries("rows") if e.number > since for name in e.about.get("replaced", ())}
+        for table in sorted(replaced & came.keys()):
+            if before := [str(path) for path in lake.paths(table, since)]:
+                keys = exp.select(col("source"), col("row_key")).from_(_parquet(came[table])).where(_replaced())
+                key = exp.Tuple(expressions=[col("source"), col("row_key")])
+                rows = exp.select(col("source_record_id"), exp.true().as_("corrected")).from_(_parquet(before))
+                parts.append(_of_records(rows.where(exp.In(this=key, query=keys.subquery()))))
+    if not parts:
+        return exp.select(cast(null(), "BIGINT").as_("customer_id"), exp.false().as_("corrected")).where(exp.false())
+    union: exp.Expression = parts[0]
+    for part in parts[1:]:
+        union = exp.Union(this=union, expression=part, distinct=False)
+    corrected = exp.Anonymous(this="bool_or", expressions=[col("corrected")]).as_("corrected")
+    return exp.select(col("customer_id"), corrected).from_(_sub(union, "u")).group_by(col("customer_id"))
+
+
+def _replaced() -> exp.Expression:
+    return equals(col("fate"), text("replaced"))
+
+
+def _of_records(rows: exp.Select) -> exp.Select:
+    """Return the customers of rows of the lake, with what is said of the rows."""
+    same = equals(col("source_record_id", "i"), col("source_record_id", "r"))
+    return (
+        exp.select(col("customer_id", "i"), col("corrected", "r")).from_(rows.subquery("r")).join(_t(IDS, "i"), on=same)
     )
-    joined = joined.from_(rows.subquery("r")).join(
-        _t(IDS, "i"), on=equals(col("source_record_id", "i"), col("source_record_id", "r"))
-    )
-    return joined.group_by(col("customer_id", "i"))
 
 
 def _cause(entry: LogEntry) -> exp.Expression:

@@ -263,7 +263,7 @@ class Refresh(Completion):
             build_lookup(engine, name, table)
         distributions = evaluate_everyone(engine, self.inputs.catalogue, snapshot, f"{RESULTS}$new", self.progress)
         clock.lap("evaluate")
-        written, causes = self.record(snapshot, distributions)
+        written, causes = self.record(snapshot, distributions, arrived=ARRIVED)
         for name in (RESULTS, PROGRAMMES, BY_HAND):
             engine.exchange(name, f"{name}$new")
         return written, causes, len(distributions)
@@ -279,7 +279,7 @@ class Refresh(Completion):
         else:
             self.evaluate_names(snapshot, names, some)
         clock.lap("evaluate")
-        written, causes = self.record(snapshot, [], some, _HELD)
+        written, causes = self.record(snapshot, [], some, _HELD, ARRIVED)
         for name in (RESULTS, PROGRAMMES, BY_HAND) if names is None else (RESULTS,):
             self.put_some(name)
         now = exp.EQ(this=col("as_of"), expression=literal(snapshot.as_of, INSTANT))

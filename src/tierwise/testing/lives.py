@@ -96,9 +96,9 @@ def disagreements(life: Life) -> list[str]:
     """Live a life; say where its first run, its refreshes, and what is asked at the end are not what the reference says.
 
     At the end is asked, by the seed, from nothing as of the last refresh, as of any instant by what is known now, or once
-    more as of a step by what was known and believed then.
+    more as of a step by what was known and believed then. In every other life everyone is evaluated in portions of two.
     """
-    with tempfile.TemporaryDirectory() as folder, Chain(Path(folder)) as chain:
+    with tempfile.TemporaryDirectory() as folder, Chain(Path(folder), 2 if life.seed % 2 else None) as chain:
         found = [line for state in life.states for line in chain.advance(state)]
         match life.seed % 3:
             case 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -24,6 +24,9 @@ _DIALECT: Final = "duckdb"
 #: What the log beside the file holds before its content goes into the file: at the default of 16 MB each small refresh
 #: would wait for that. It goes in when the engine is closed.
 _CHECKPOINT: Final = "1GB"
+#: Of so many customers for each megabyte everything is worked out at once: a million with 2,500 MB. What is listed or
+#: told apart for each customer stays in memory while rows are grouped.
+_CUSTOMERS_A_MB: Final = 400
 
 
 class DuckEngine:
@@ -64,6 +67,7 @@ class DuckEngine:
             config["temp_directory"] = str(spill)
         self._config = config
         self.threads = threads or allowed.threads
+        self.at_once: int | None = (memory_limit_mb or allowed.memory_mb) * _CUSTOMERS_A_MB
         self._begin(path, _connect(path, config))
 
     def _begin(self, path: Path | None, connection: duckdb.DuckDBPyConnection) -> None:
@@ -90,7 +94,7 @@ class DuckEngine:
     def cursor(self) -> DuckEngine:
         """Return another connection to the same tables, with temporary tables and functions of its own."""
         other = DuckEngine.__new__(DuckEngine)
-        other.threads = self.threads
+        other.threads, other.at_once = self.threads, self.at_once
         other._begin(self.path, self._connection.cursor())
         return other
 
@@ -156,11 +160,13 @@ class DuckEngine:
 
     def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int:
         """Make (or remake) a table of a SELECT; return how many rows it has."""
-        self.drop(name)
+        if name in self._views:
+            self.drop(name)
         kind = exp.Create(
             this=_table(name),
             kind="TABLE",
             expression=select,
+            replace=True,
             properties=exp.Properties(expressions=[exp.TemporaryProperty()]) if temporary else None,
         )
         found = self._run(_written(kind))
@@ -201,14 +207,16 @@ class DuckEngine:
                 this=exp.to_identifier(name), expressions=[exp.to_identifier("w")], wrapped=True
             )
             temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-            self.execute(exp.Create(this=function, kind="MACRO", expression=body, replace=True, properties=temporary))
+            self.execute(
+                exp.Create(this=function, kind="MACRO", expression=body.copy(), replace=True, properties=temporary)
+            )
             self._defined.add(name)
 
     def drop(self, name: str) -> None:
         """Drop a table or a temporary view, if it is there."""
         if self._broken:  # the failed transaction takes its tables along
             return
-        self.execute(_dropped(name, "VIEW" if name in self._views else "TABLE"))
+        self._run(_written_drop(name, "VIEW" if name in self._views else "TABLE"))
         self._views.discard(name)
 
     def stand_in(self, name: str, new: str) -> None:
@@ -347,6 +355,12 @@ def _dropped(name: str, kind: str, catalog: str | None = None) -> exp.Expression
     if catalog is not None:
         table.set("db", exp.to_identifier(catalog))
     return exp.Drop(tables=[table], kind=kind, exists=True)
+
+
+@lru_cache(maxsize=1024)
+def _written_drop(name: str, kind: str) -> str:
+    """Write a drop out: every evaluation ends with dozens, of the same few names."""
+    return _written(_dropped(name, kind))
 
 
 def _swapped(names: Mapping[str, str]) -> list[exp.Expression]:

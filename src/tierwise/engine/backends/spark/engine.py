@@ -37,6 +37,9 @@ class SparkEngine:
         folders: {a folder here: what the cluster's machines call it}; others they call as this machine does.
     """
 
+    #: A cluster divides the customers among its executors.
+    at_once: int | None = None
+
     def __init__(
         self, master: str, settings: Mapping[str, str] | None = None, folders: Mapping[Path, str] | None = None
     ) -> None:
