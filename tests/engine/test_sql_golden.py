@@ -27,6 +27,7 @@ class Recorder:
     """A backend that only writes down what it is asked to do."""
 
     written: list[str] = field(default_factory=list)
+    at_once: int | None = None
 
     def create(self, name: str, select: exp.Expression, *, temporary: bool = False) -> int:
         self.written.append(f"-- {name}\n{select.sql('duckdb', pretty=True)};\n")
