@@ -30,7 +30,7 @@ def edited(text: str, replacements: Sequence[Replacement]) -> str | None:
 
     Example:
         >>> where = Place("definitions/tags.yaml", 2, 9)
-        >>> edited("tags:\\n  r: spend >= 10 # gold\\n", [Replacement(where, "spend >= 10", "spend >= 20")])
+        >>> edited("tags:\\n  rich: spend >= 10 # gold\\n", [Replacement(where, "spend >= 10", "spend >= 20")])
         'tags:\\n  rich: spend >= 20 # gold\\n'
     """
     lines = text.splitlines(keepends=True)
