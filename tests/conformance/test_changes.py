@@ -28,7 +28,7 @@ from tierwise.testing.strategies import cases
 from tierwise.testing.worlds import Case, catalogue_of, engine_of, log_of, same
 
 #: More of them: TIERWISE_CASES=2000 pytest tests/conformance/test_changes.py
-EXAMPLES = int(os.environ.get("TIERWISE_CASES", "16"))
+EXAMPLES = int(os.environ.get("TIERWISE_CASES", "12"))
 STEPS = tuple(
     timedelta(microseconds=1) * micros
     for micros in (1, 30_000_000, 3_600_000_000, 86_400_000_000, 7 * 86_400_000_000, 31 * 86_400_000_000)

@@ -13,7 +13,7 @@ from tierwise.testing.strategies import cases
 from tierwise.testing.worlds import Case, at, differences, row
 
 #: More of them: TIERWISE_CASES=2000 pytest tests/conformance/test_generated.py
-EXAMPLES = int(os.environ.get("TIERWISE_CASES", "16"))
+EXAMPLES = int(os.environ.get("TIERWISE_CASES", "12"))
 SHOWN = 10
 
 

@@ -11,7 +11,7 @@ from tierwise.testing.lives import Life, disagreements
 from tierwise.testing.strategies import lives
 
 #: More of them: TIERWISE_CASES=2000 pytest tests/conformance/test_lives.py
-CASES = int(os.environ.get("TIERWISE_CASES", "40"))
+CASES = int(os.environ.get("TIERWISE_CASES", "30"))
 #: They are shared out, so that several processes do them.
 PARTS = 10
 SHOWN = 10
